@@ -1,0 +1,73 @@
+import type { Service } from '../core/lifecycle.ts';
+import type { DeliveryInfo, TaskHeaders } from '../message/message.ts';
+import type { EncodedValue, Outcome } from '../message/outcome.ts';
+
+/** One task to run: headers read, body as the bytes that arrived. */
+export interface Job {
+  readonly id: string;
+  /** Registered name of the task. */
+  readonly task: string;
+  readonly headers: TaskHeaders;
+  /** Headers that are not Celery's own: `request.headers`. */
+  readonly userHeaders: Readonly<Record<string, unknown>> | null;
+  readonly body: Buffer;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  readonly deliveryInfo: DeliveryInfo;
+  readonly replyTo: string | null;
+  readonly correlationId: string | null;
+  /** Node name of this worker. */
+  readonly hostname: string;
+  /** Seconds from the start in the child; undefined = no limit. */
+  readonly timeLimit: number | undefined;
+  readonly softTimeLimit: number | undefined;
+}
+
+/** A state that a running task stores about itself: `self.updateState('PROGRESS', …)`. */
+export interface StateUpdate {
+  readonly taskId: string;
+  readonly state: string;
+  readonly meta: EncodedValue;
+}
+
+/** A process that runs tasks, as logs name it: `ForkPoolWorker-1`, or `MainProcess` in the solo pool. */
+export interface PoolProcess {
+  readonly pid: number;
+  readonly name: string;
+}
+
+/** What a pool tells about a job while it runs. */
+export interface JobEvents {
+  /** A process has the job; early acknowledgement happens here. */
+  onAccepted(process: PoolProcess): void;
+  /** Resolves when the state is stored; the task waits for it. */
+  onState(update: StateUpdate): Promise<void>;
+  /** The soft time limit passed and the task was told. */
+  onSoftTimeout(seconds: number): void;
+}
+
+/** Runs jobs, each slot one at a time. Knows no broker. */
+export interface Pool extends Service {
+  /** As Celery prints it in the banner: `prefork`, `solo`. */
+  readonly name: string;
+  /** Slots. */
+  readonly size: number;
+  /** Slots without a job. */
+  readonly free: number;
+  /** Pids that run tasks. */
+  readonly pids: readonly number[];
+  /** Runs the job, or waits for a slot. Never rejects: whatever happens to the process is an outcome. */
+  submit(job: Job, events: JobEvents): Promise<Outcome>;
+  /** Takes back jobs that wait for a slot (shutdown): their `submit` never settles; returns their ids. */
+  takeWaiting(): readonly string[];
+  /** Ends a running job's process; false when the job is not running here. */
+  terminate(taskId: string, signal: NodeJS.Signals): boolean;
+  grow(count: number): Promise<void>;
+  shrink(count: number): Promise<void>;
+  /** Resolves when no job runs or waits. */
+  drained(): Promise<void>;
+  /** Kills what runs, at once; `stop()` lets it finish. */
+  kill(): Promise<void>;
+  /** The `pool` part of `inspect stats`. */
+  stats(): Readonly<Record<string, unknown>>;
+}
