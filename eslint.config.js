@@ -8,15 +8,25 @@ export default tseslint.config(
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       'no-console': 'error',
       'no-restricted-syntax': [
         'error',
         { selector: 'ExportDefaultDeclaration', message: 'Named exports only.' },
-        { selector: "ImportDeclaration[source.value=/^(fs|path|os|net|tls|url|util|events|stream|child_process|crypto|zlib)(\\/|$)/]", message: 'Use the node: prefix.' },
+        {
+          selector:
+            'ImportDeclaration[source.value=/^(fs|path|os|net|tls|url|util|events|stream|child_process|crypto|zlib)(\\/|$)/]',
+          message: 'Use the node: prefix.',
+        },
       ],
     },
   },
@@ -32,5 +42,13 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['test/**/*.ts', '*.ts'], rules: { 'no-console': 'off', 'no-restricted-syntax': 'off', '@typescript-eslint/no-non-null-assertion': 'off', '@typescript-eslint/require-await': 'off' } },
+  {
+    files: ['test/**/*.ts', '*.ts'],
+    rules: {
+      'no-console': 'off',
+      'no-restricted-syntax': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/require-await': 'off',
+    },
+  },
 );

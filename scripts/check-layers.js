@@ -40,7 +40,8 @@ for (const file of files) {
     if (file === join(root, 'index.ts')) continue;
     const [from, to] = [folder(file), folder(imported)];
     if (!(from in LAYERS)) problems.push(`${here}: folder src/${from} has no layer`);
-    else if (from !== to && !(LAYERS[to] < LAYERS[from])) problems.push(`${here} (${from}) imports ${relative('', imported)} (${to})`);
+    else if (from !== to && !(LAYERS[to] < LAYERS[from]))
+      problems.push(`${here} (${from}) imports ${relative('', imported)} (${to})`);
   }
   graph.set(file, runtime);
 }

@@ -16,10 +16,10 @@ export class CeleryError extends Error {
   readonly code: string = 'CELERY_ERROR';
   /** Python module of the exception of the same name, as sent in `exc_module`. */
   readonly module: string = 'celery.exceptions';
-  override readonly name: string = new.target.name;
 
   constructor(message?: string, options?: CeleryErrorOptions) {
     super(message, options);
+    this.name = new.target.name;
   }
 }
 
@@ -155,11 +155,13 @@ export class Ignore extends CeleryError {
 export class Reject extends CeleryError {
   override readonly code = 'CELERY_REJECT';
 
-  constructor(
-    readonly reason = '',
-    readonly requeue = false,
-  ) {
+  readonly reason: string;
+  readonly requeue: boolean;
+
+  constructor(reason = '', requeue = false) {
     super(reason);
+    this.reason = reason;
+    this.requeue = requeue;
   }
 }
 
@@ -180,10 +182,10 @@ export interface RetryDetails {
 export class Retry extends CeleryError {
   override readonly code = 'CELERY_RETRY';
 
-  constructor(
-    message: string,
-    readonly details: RetryDetails,
-  ) {
+  readonly details: RetryDetails;
+
+  constructor(message: string, details: RetryDetails) {
     super(message, details.exc === undefined ? undefined : { cause: details.exc });
+    this.details = details;
   }
 }

@@ -25,7 +25,11 @@ export interface RetryRequest {
   /** Epoch milliseconds. */
   readonly etaMs: number;
   /** The whole next body `[args, kwargs, embed]`; null = the bytes that arrived, unchanged. */
-  readonly body: { readonly value: EncodedValue; readonly argsrepr: string; readonly kwargsrepr: string } | null;
+  readonly body: {
+    readonly value: EncodedValue;
+    readonly argsrepr: string;
+    readonly kwargsrepr: string;
+  } | null;
   /** `apply_async` options that override those of this run, in Celery's names (`queue`, `priority`, `headers`, …). */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -44,7 +48,11 @@ interface Ran {
 
 /** How one execution ended. What may happen is a value here; what must not happen throws. */
 export type Outcome =
-  | (Ran & { readonly kind: 'success'; readonly result: EncodedValue; /** as Python would print it */ readonly repr: string })
+  | (Ran & {
+      readonly kind: 'success';
+      readonly result: EncodedValue;
+      /** as Python would print it */ readonly repr: string;
+    })
   | (Ran & {
       readonly kind: 'failure';
       readonly error: RemoteError;
@@ -61,7 +69,12 @@ export type Outcome =
       readonly request: RetryRequest;
     })
   | (Ran & { readonly kind: 'ignore' })
-  | (Ran & { readonly kind: 'reject'; readonly requeue: boolean; readonly reason: string; readonly traceback: string | null })
+  | (Ran & {
+      readonly kind: 'reject';
+      readonly requeue: boolean;
+      readonly reason: string;
+      readonly traceback: string | null;
+    })
   /** The hard time limit passed; `seconds` is the limit. */
   | { readonly kind: 'timeout'; readonly seconds: number }
   | { readonly kind: 'terminated'; readonly signal: string }

@@ -58,11 +58,7 @@ export interface Channel extends AsyncDisposable {
    * Deliveries of one queue, from now until the consumer is disposed; unsettled ones stay with this channel.
    * @param onCancel called when the broker ended the consumer by itself (the queue was deleted)
    */
-  consume(
-    queue: Queue,
-    onDelivery: (delivery: Delivery) => void,
-    onCancel?: () => void,
-  ): Promise<Consumer>;
+  consume(queue: Queue, onDelivery: (delivery: Delivery) => void, onCancel?: () => void): Promise<Consumer>;
   /** How many unsettled deliveries this channel holds at most, over all its consumers; 0 = no limit. */
   prefetch(count: number): Promise<void>;
   /** Takes one message now, or undefined when the queue is empty. */
