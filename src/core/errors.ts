@@ -189,3 +189,20 @@ export class Retry extends CeleryError {
     this.details = details;
   }
 }
+
+/** The app module of `-A` cannot be found, throws when imported, or holds no app; the message says what was tried. */
+export class AppLoadError extends CeleryError {
+  override readonly code = 'CELERY_APP_LOAD';
+}
+
+/** Python's error of that name, where Celery's own texts show it: a value that cannot be used. */
+export class ValueError extends CeleryError {
+  override readonly code = 'CELERY_VALUE';
+  override readonly module = 'builtins';
+}
+
+/** Python's error of that name, where Celery's own texts show it: a name that is not known. */
+export class KeyError extends CeleryError {
+  override readonly code = 'CELERY_KEY';
+  override readonly module = 'builtins';
+}
