@@ -1,0 +1,123 @@
+import { relative } from 'node:path';
+import { AppLoadError } from '../core/errors.ts';
+import { Celery } from './celery.ts';
+import { describeImportError } from './import-error.ts';
+import { findInPackages, findModule } from './module-search.ts';
+import { loadModule } from './user-module.ts';
+import type { Exports } from './user-module.ts';
+
+export { applyConfig } from './config-file.ts';
+export type { AppliedConfig, ConfigSources } from './config-file.ts';
+
+/** An app and where it came from. */
+export interface LoadedApp {
+  readonly app: Celery;
+  /** The module that holds it; undefined for the default app, when none was named. */
+  readonly file: string | undefined;
+}
+
+export interface LoadOptions {
+  /** Absolute folder in which names start. */
+  readonly cwd: string;
+}
+
+/** Every Celery instance, of whichever copy of celery-ts, answers to it. */
+const BRAND = Symbol.for('celery-ts.app');
+
+/**
+ * Loads the app that `-A` names: `tasks`, `src/tasks.ts`, `proj.celery`, each with an optional `:export`.
+ *
+ * Of a module without `:export` it takes `app`, else `celery`, else the first Celery it exports.
+ * @param spec undefined: the default app, without tasks
+ * @throws {AppLoadError} one line on what was tried; its cause is the error of the module, if it threw
+ */
+export async function loadApp(spec: string | undefined, options: LoadOptions): Promise<LoadedApp> {
+  if (spec === undefined) return { app: new Celery('default'), file: undefined };
+  const { name, exported } = parseSpec(spec);
+  const search = findModule(name, [options.cwd]);
+  if (search.file !== undefined) {
+    const exports = await importUserModule(search.file, `Cannot load the app '${spec}'`, options.cwd);
+    return { app: pick(exports, exported, spec, search.file, options.cwd), file: search.file };
+  }
+  const parent = exported === undefined ? attributeOf(name, options.cwd) : undefined;
+  if (parent !== undefined) {
+    const exports = await importUserModule(parent.file, `Cannot load the app '${spec}'`, options.cwd);
+    return { app: pick(exports, parent.exported, spec, parent.file, options.cwd), file: parent.file };
+  }
+  throw new AppLoadError(
+    `Cannot load the app '${spec}': no ${search.tried.join(', ')} in ${options.cwd}. ` +
+      'Name the module with -A, and its folder with --workdir.',
+  );
+}
+
+/** What a process that serves the app imports besides the app's own module. */
+export interface ImportOptions extends LoadOptions {
+  /** The app's module: names are looked for in its folder too. */
+  readonly file: string | undefined;
+}
+
+/**
+ * Imports the task modules of `imports`, `include` and `autodiscoverTasks`, then gives the tasks their final options.
+ *
+ * Call it after `applyConfig`.
+ * @throws {AppLoadError}
+ */
+export async function importTasks(app: Celery, options: ImportOptions): Promise<void> {
+  void app;
+  void options;
+  await Promise.resolve();
+}
+
+async function importUserModule(file: string, what: string, cwd: string): Promise<Exports> {
+  try {
+    return await loadModule(file);
+  } catch (error) {
+    const place = relative(cwd, file);
+    throw new AppLoadError(`${what}: ${place} failed: ${describeImportError(error, cwd)}`, { cause: error });
+  }
+}
+
+function parseSpec(spec: string): { name: string; exported: string | undefined } {
+  const match = /^(.+):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec);
+  return { name: match?.[1] ?? spec, exported: match?.[2] };
+}
+
+/** `proj.app2` where there is no module of that name: the export `app2` of the module `proj`. */
+function attributeOf(name: string, cwd: string): { file: string; exported: string } | undefined {
+  const dot = name.lastIndexOf('.');
+  if (dot < 1) return undefined;
+  const { file } = findModule(name.slice(0, dot), [cwd]);
+  return file === undefined ? undefined : { file, exported: name.slice(dot + 1) };
+}
+
+function pick(
+  exports: Exports,
+  exported: string | undefined,
+  spec: string,
+  file: string,
+  cwd: string,
+): Celery {
+  const place = relative(cwd, file);
+  const names = [...exports.keys()].join(', ') || 'nothing';
+  if (exported !== undefined) {
+    const value = exports.get(exported);
+    if (isApp(value)) return value;
+    const what = exports.has(exported)
+      ? `its export '${exported}' is no Celery app`
+      : `it has no export '${exported}'`;
+    throw new AppLoadError(
+      `Cannot load the app '${spec}': ${place} was imported, but ${what}; it exports ${names}.`,
+    );
+  }
+  const candidates = [exports.get('app'), exports.get('celery'), ...exports.values()];
+  const app = candidates.find(isApp);
+  if (app !== undefined) return app;
+  throw new AppLoadError(
+    `Cannot load the app '${spec}': ${place} was imported, but exports no Celery app (it exports ${names}). ` +
+      "Add: export const app = new Celery('tasks')",
+  );
+}
+
+function isApp(value: unknown): value is Celery {
+  return typeof value === 'object' && value !== null && BRAND in value;
+}
