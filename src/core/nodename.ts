@@ -52,7 +52,9 @@ export function expand(format: string, context: NodenameContext): string {
 
 function splitHost(host: string): { label: string; domain: string } {
   const dot = host.indexOf('.');
-  return dot === -1 ? { label: host, domain: '' } : { label: host.slice(0, dot), domain: host.slice(dot + 1) };
+  return dot === -1
+    ? { label: host, domain: '' }
+    : { label: host.slice(0, dot), domain: host.slice(dot + 1) };
 }
 
 function substitute(format: string, values: Readonly<Record<string, string>>): string {

@@ -24,7 +24,9 @@ const SHAPE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?/i
 export function parseUrl(url: string): ServerUrl {
   const match = SHAPE.exec(url.trim());
   if (match === null) {
-    throw new ImproperlyConfigured(`${maskUrl(url)} is not a URL: it takes the form scheme://user:password@host:port/path`);
+    throw new ImproperlyConfigured(
+      `${maskUrl(url)} is not a URL: it takes the form scheme://user:password@host:port/path`,
+    );
   }
   const [, scheme = '', authority = '', path = '', query = ''] = match;
   const at = authority.lastIndexOf('@');
