@@ -13,6 +13,8 @@ export interface Job {
   readonly body: Buffer;
   readonly contentType: string;
   readonly contentEncoding: string;
+  /** The `compression` header, when the body is compressed. */
+  readonly compression?: string;
   readonly deliveryInfo: DeliveryInfo;
   readonly replyTo: string | null;
   readonly correlationId: string | null;
