@@ -1,0 +1,409 @@
+import type { ChildProcess as NodeChild } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { AppLoadError, WorkerLostError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Timer, TimerHandle } from '../core/timer.ts';
+import type { Outcome } from '../message/outcome.ts';
+import type { ChildInit } from './child-init.ts';
+import { FrameReader, FrameWriter } from './frames.ts';
+import type { ChildMessage, ParentMessage } from './messages.ts';
+import { decodeChildMessage, encodeParentMessage } from './messages.ts';
+import type { Job, JobEvents, PoolProcess } from './pool.ts';
+
+/** Between TERM and KILL at the hard time limit. */
+const KILL_AFTER_MS = 400;
+/** What exit handlers may take before a child that was told to end is killed. */
+const CLOSE_GRACE_MS = 5_000;
+/** What a process that has ended may still have in its socket arrives at once, unless someone else holds the other end. */
+const LAST_WORDS_MS = 1_000;
+/** Loading the app may take that many times as long as starting the process. */
+const LOAD_FACTOR = 15;
+
+export interface ChildOptions {
+  /** As logs name it: `ForkPoolWorker-3`. */
+  readonly name: string;
+  /** Number of its slot, from 1; in the names of log files. */
+  readonly index: number;
+  readonly init: ChildInit;
+  readonly logger: Logger;
+  /** Shared by all children of a pool. */
+  readonly timer: Timer;
+  /** Milliseconds within which the process has to show up. */
+  readonly aliveTimeoutMs: number;
+  /** KiB of resident memory after which the child is replaced; null = no limit. */
+  readonly maxMemoryKb: number | null;
+}
+
+export interface ChildListener {
+  /** The app is loaded: the child takes a job. */
+  onReady(child: ChildProcess): void;
+  /** It may finish what it runs, but is not to get another job. */
+  onBroken(child: ChildProcess): void;
+  onExit(child: ChildProcess, exit: ChildExit): void;
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Why the child never became ready; undefined when it did. */
+  readonly bootError: Error | undefined;
+}
+
+interface Running {
+  readonly job: Job;
+  readonly events: JobEvents;
+  readonly done: (outcome: Outcome) => void;
+  softLimit: TimerHandle | undefined;
+  hardLimit: TimerHandle | undefined;
+  isTimedOut: boolean;
+  terminatedBy: NodeJS.Signals | undefined;
+}
+
+/** One child process: starting it, one job at a time, time limits, and its end. */
+export class ChildProcess implements PoolProcess {
+  readonly name: string;
+  readonly index: number;
+  /** 0 when the process could not even be started. */
+  readonly pid: number;
+  readonly #options: ChildOptions;
+  readonly #listener: ChildListener;
+  readonly #node: NodeChild;
+  readonly #writer: FrameWriter;
+  readonly #exited: Promise<void>;
+  #running: Running | undefined;
+  #boot: 'starting' | 'loading' | 'ready' | 'failed' = 'starting';
+  #bootError: Error | undefined;
+  #deadline: TimerHandle | undefined;
+  #jobs = 0;
+  #isClosing = false;
+  #isExpectedToDie = false;
+  #hasExited = false;
+
+  constructor(options: ChildOptions, listener: ChildListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.name = options.name;
+    this.index = options.index;
+    this.#node = spawnChild();
+    this.pid = this.#node.pid ?? 0;
+    const socket = openSocket(this.#node);
+    this.#writer = new FrameWriter(socket);
+    this.#exited = this.#watch(socket);
+    this.#send({ kind: 'init', init: options.init, name: this.name, index: this.index });
+    this.#expectWithin(options.aliveTimeoutMs, 'start');
+  }
+
+  /** Jobs it has finished. */
+  get jobs(): number {
+    return this.#jobs;
+  }
+
+  get isReady(): boolean {
+    return this.#boot === 'ready' && !this.#hasExited;
+  }
+
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Id of the running task. */
+  get taskId(): string | undefined {
+    return this.#running?.job.id;
+  }
+
+  /** Resolves when the process is gone and its last words are read. */
+  get exited(): Promise<void> {
+    return this.#exited;
+  }
+
+  /** Gives an idle child a job; `done` is called once, whatever happens. */
+  run(job: Job, events: JobEvents, done: (outcome: Outcome) => void): void {
+    const running: Running = {
+      job,
+      events,
+      done,
+      softLimit: undefined,
+      hardLimit: undefined,
+      isTimedOut: false,
+      terminatedBy: undefined,
+    };
+    this.#running = running;
+    this.#send({ kind: 'job', job, reportMemory: this.#options.maxMemoryKb !== null });
+    const { timer } = this.#options;
+    const { softTimeLimit, timeLimit } = job;
+    if (isLimit(softTimeLimit)) {
+      running.softLimit = timer.callAfter(softTimeLimit * 1000, () => {
+        this.#send({ kind: 'soft-limit', seconds: softTimeLimit });
+        events.onSoftTimeout(softTimeLimit);
+      });
+    }
+    if (isLimit(timeLimit)) {
+      running.hardLimit = timer.callAfter(timeLimit * 1000, () => {
+        this.#timeOut(running);
+      });
+    }
+    events.onAccepted(this);
+  }
+
+  /** Sends a signal to the process for its running task, whose outcome is `terminated` if the process ends of it. */
+  terminate(signal: NodeJS.Signals): void {
+    if (this.#running !== undefined) this.#running.terminatedBy = signal;
+    this.#isExpectedToDie = true;
+    this.#kill(signal);
+  }
+
+  /** Lets the child end by itself when it has nothing to do any more. */
+  async close(): Promise<void> {
+    if (!this.#isClosing) {
+      this.#isClosing = true;
+      this.#isExpectedToDie = true;
+      this.#deadline?.cancel();
+      this.#send({ kind: 'shutdown' });
+      this.#deadline = this.#options.timer.callAfter(CLOSE_GRACE_MS, () => {
+        this.#kill('SIGKILL');
+      });
+    }
+    await this.#exited;
+  }
+
+  /** Ends it at once. */
+  async kill(): Promise<void> {
+    this.#isClosing = true;
+    this.#isExpectedToDie = true;
+    this.#kill('SIGKILL');
+    await this.#exited;
+  }
+
+  #send(message: ParentMessage): void {
+    const { header, parts } = encodeParentMessage(message);
+    this.#writer.send(header, parts);
+  }
+
+  async #watch(socket: Duplex): Promise<void> {
+    const node = this.#node;
+    const reader = new FrameReader((header, parts) => {
+      this.#onMessage(decodeChildMessage(header, parts));
+    });
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#giveUp('it sent what is no frame', error);
+        socket.destroy();
+      }
+    });
+    // A broken socket and a failed start are followed by the end of the process, which settles everything.
+    socket.on('error', () => undefined);
+    const closed = new Promise<void>((resolve) => {
+      socket.on('close', () => {
+        resolve();
+      });
+    });
+    // Its end of the socket closes when it ends, or when user code closed the descriptor: then it can never answer.
+    let late: TimerHandle | undefined;
+    socket.on('end', () => {
+      late = this.#options.timer.callAfter(LAST_WORDS_MS, () => {
+        this.#kill('SIGKILL');
+      });
+    });
+    await processEnd(node);
+    late?.cancel();
+    late = this.#options.timer.callAfter(LAST_WORDS_MS, () => {
+      socket.destroy();
+    });
+    await closed;
+    late.cancel();
+    this.#onExit();
+  }
+
+  #giveUp(reason: string, error: unknown): void {
+    this.#options.logger.error(`Process '${this.name}' pid:${this.pid} is replaced: ${reason}`, error);
+    this.#kill('SIGKILL');
+  }
+
+  #onMessage(message: ChildMessage): void {
+    switch (message.kind) {
+      case 'alive':
+        this.#boot = 'loading';
+        this.#expectWithin(this.#options.aliveTimeoutMs * LOAD_FACTOR, 'load the app');
+        break;
+      case 'ready':
+        this.#boot = 'ready';
+        if (!this.#isClosing) this.#deadline?.cancel();
+        this.#listener.onReady(this);
+        break;
+      case 'failed':
+        this.#failBoot(loadError(message.message, message.stack));
+        break;
+      case 'state':
+        void this.#storeState(message);
+        break;
+      case 'outcome':
+        this.#finish(message);
+        break;
+      case 'broken':
+        this.#listener.onBroken(this);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #finish(message: Extract<ChildMessage, { kind: 'outcome' }>): void {
+    this.#jobs += 1;
+    const { maxMemoryKb } = this.#options;
+    const isTooLarge = maxMemoryKb !== null && message.memoryKb !== null && message.memoryKb > maxMemoryKb;
+    const running = this.#running;
+    // Too late: it is being killed at its hard limit, and that is how the task ended.
+    if (running?.isTimedOut === true) return;
+    if (message.isBroken || isTooLarge) this.#listener.onBroken(this);
+    this.#settle(message.outcome);
+  }
+
+  #settle(outcome: Outcome): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    running.softLimit?.cancel();
+    running.hardLimit?.cancel();
+    running.done(outcome);
+  }
+
+  async #storeState(message: Extract<ChildMessage, { kind: 'state' }>): Promise<void> {
+    const { sequence, update } = message;
+    try {
+      await this.#running?.events.onState(update);
+      this.#send({ kind: 'stored', sequence, error: null });
+    } catch (error) {
+      this.#send({ kind: 'stored', sequence, error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+
+  #timeOut(running: Running): void {
+    running.isTimedOut = true;
+    this.#isExpectedToDie = true;
+    this.#kill('SIGTERM');
+    running.hardLimit = this.#options.timer.callAfter(KILL_AFTER_MS, () => {
+      this.#kill('SIGKILL');
+    });
+  }
+
+  #expectWithin(ms: number, what: string): void {
+    this.#deadline?.cancel();
+    this.#deadline = this.#options.timer.callAfter(ms, () => {
+      const error = new WorkerLostError(`The child process did not ${what} within ${ms / 1000} s.`);
+      this.#failBoot(error);
+      this.#kill('SIGKILL');
+    });
+  }
+
+  #failBoot(error: Error): void {
+    this.#boot = 'failed';
+    this.#bootError ??= error;
+    this.#isExpectedToDie = true;
+  }
+
+  #onExit(): void {
+    this.#hasExited = true;
+    this.#deadline?.cancel();
+    const { exitCode: code, signalCode: signal } = this.#node;
+    const wasBusy = this.#running !== undefined;
+    if (!this.#isExpectedToDie || (wasBusy && !this.#isEndOfJobKnown())) {
+      this.#options.logger.error(
+        `Process '${this.name}' pid:${this.pid} exited with '${describeExit(code, signal)}'`,
+      );
+    }
+    if (this.#boot !== 'ready' && !this.#isClosing) {
+      this.#bootError ??= new WorkerLostError(
+        `The child process ended with ${describeExit(code, signal)} before it had loaded the app.`,
+      );
+    }
+    // The listener first: it counts this child out before the outcome brings the next job.
+    this.#listener.onExit(this, { code, signal, bootError: this.#bootError });
+    this.#settle(this.#outcomeOfExit(code, signal));
+  }
+
+  #isEndOfJobKnown(): boolean {
+    return this.#isClosing || this.#running?.isTimedOut === true || this.#running?.terminatedBy !== undefined;
+  }
+
+  #outcomeOfExit(exitCode: number | null, signal: NodeJS.Signals | null): Outcome {
+    if (this.#running?.isTimedOut === true) {
+      return { kind: 'timeout', seconds: this.#running.job.timeLimit ?? 0 };
+    }
+    if (this.#running?.terminatedBy !== undefined) {
+      return { kind: 'terminated', signal: this.#running.terminatedBy };
+    }
+    return { kind: 'lost', exitCode, signal };
+  }
+
+  #kill(signal: NodeJS.Signals): void {
+    if (this.pid !== 0 && this.#node.exitCode === null && this.#node.signalCode === null) {
+      this.#node.kill(signal);
+    }
+  }
+}
+
+// Next to this file as it is built: a child runs plain JavaScript, without the loader that tests use.
+const CHILD_MAIN = fileURLToPath(new URL('./child-main.js', import.meta.url));
+
+// Options of the supervisor that a child must not repeat: a debugger's port is taken, and code given as text is the program
+// of the supervisor.
+const OWN_OPTIONS =
+  /^--?(inspect(-.*)?|debug(-.*)?|e|p|pe|eval|print|i|interactive|c|check|test|watch(-.*)?)(=|$)/;
+const WITH_VALUE = /^--?(e|p|pe|eval|print|inspect-port|watch-path)$/;
+
+function spawnChild(): NodeChild {
+  const execArgv: string[] = [];
+  for (let index = 0; index < process.execArgv.length; index += 1) {
+    const option = process.execArgv[index] ?? '';
+    if (!OWN_OPTIONS.test(option)) execArgv.push(option);
+    else if (WITH_VALUE.test(option)) index += 1;
+  }
+  return spawn(process.execPath, [...execArgv, CHILD_MAIN], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  });
+}
+
+function openSocket(node: NodeChild): Duplex {
+  // Told again by the return value: without descriptors left, Node gives no streams at all.
+  node.on('error', () => undefined);
+  const { stdio } = node as { stdio?: NodeChild['stdio'] };
+  const socket = stdio?.[3];
+  if (!(socket instanceof Duplex)) {
+    throw new WorkerLostError('A child process could not be started: no file descriptors are left.');
+  }
+  return socket;
+}
+
+/** Resolves when the process is gone, or could not be started. */
+function processEnd(node: NodeChild): Promise<void> {
+  return new Promise((resolve) => {
+    // Not 'close': it waits for whoever else holds the output of the child.
+    node.on('exit', () => {
+      resolve();
+    });
+    node.on('error', () => {
+      if (node.pid === undefined) resolve();
+    });
+  });
+}
+
+function isLimit(seconds: number | undefined): seconds is number {
+  return seconds !== undefined && seconds > 0;
+}
+
+function loadError(message: string, stack: string | null): AppLoadError {
+  const error = new AppLoadError(message);
+  if (stack !== null) error.stack = stack;
+  return error;
+}
+
+/** How a process ended, as Celery prints it: `exitcode 3`, `signal 9 (SIGKILL)`. */
+export function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal !== null) return `signal ${constants.signals[signal]} (${signal})`;
+  return code === null ? 'no exit code: it could not be started' : `exitcode ${code}`;
+}

@@ -1,0 +1,143 @@
+import { DecodeError } from '../core/errors.ts';
+import { jsonSerializer } from '../message/json.ts';
+import type { TaskHeaders } from '../message/message.ts';
+import type { EncodedValue, Outcome } from '../message/outcome.ts';
+import type { ChildInit } from './child-init.ts';
+import type { Frame } from './frames.ts';
+import type { Job, StateUpdate } from './pool.ts';
+
+/** What the supervisor tells a child. */
+export type ParentMessage =
+  | { readonly kind: 'init'; readonly init: ChildInit; readonly name: string; readonly index: number }
+  | { readonly kind: 'job'; readonly job: Job; readonly reportMemory: boolean }
+  /** The soft time limit of the running job has passed. */
+  | { readonly kind: 'soft-limit'; readonly seconds: number }
+  /** Answer to `state`; `error` says why the state could not be stored. */
+  | { readonly kind: 'stored'; readonly sequence: number; readonly error: string | null }
+  /** No more jobs: run the exit handlers and end. */
+  | { readonly kind: 'shutdown' };
+
+/** What a child tells the supervisor. */
+export type ChildMessage =
+  /** The process runs and listens; it goes on to load the app. */
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'ready'; readonly tasks: readonly string[] }
+  /** The app could not be loaded. */
+  | { readonly kind: 'failed'; readonly message: string; readonly stack: string | null }
+  | { readonly kind: 'state'; readonly sequence: number; readonly update: StateUpdate }
+  | {
+      readonly kind: 'outcome';
+      readonly outcome: Outcome;
+      /** Resident memory in KiB, when the job asked for it. */
+      readonly memoryKb: number | null;
+      /** The process is not to be trusted with another job. */
+      readonly isBroken: boolean;
+    }
+  /** The same, between two jobs. */
+  | { readonly kind: 'broken' };
+
+interface PartReference {
+  readonly serializer: string;
+  readonly part: number;
+}
+
+type Header = Readonly<Record<string, unknown>> & { readonly kind: string };
+
+export function encodeParentMessage(message: ParentMessage): Frame {
+  if (message.kind !== 'job') return { header: message, parts: [] };
+  const { body, userHeaders, headers, ...rest } = message.job;
+  const parts = [body];
+  const hasStamps = Object.keys(headers.stamps).length > 0;
+  // These two hold whatever the sender put there, dates and bytes among it; the rest is plain JSON by its type.
+  if (userHeaders !== null || hasStamps) {
+    parts.push(jsonSerializer.encode({ userHeaders, stamps: headers.stamps }));
+  }
+  const plain = hasStamps ? { ...headers, stamps: {} } : headers;
+  return {
+    header: { kind: 'job', job: { ...rest, headers: plain }, reportMemory: message.reportMemory },
+    parts,
+  };
+}
+
+export function decodeParentMessage(header: unknown, parts: readonly Buffer[]): ParentMessage {
+  const read = readHeader(header);
+  if (read.kind !== 'job') return read as unknown as ParentMessage;
+  const job = read['job'] as Omit<Job, 'body' | 'userHeaders'>;
+  const extra = parts[1];
+  const user =
+    extra === undefined
+      ? { userHeaders: null }
+      : (jsonSerializer.decode(extra) as Pick<Job, 'userHeaders'> & Pick<TaskHeaders, 'stamps'>);
+  const headers = 'stamps' in user ? { ...job.headers, stamps: user.stamps } : job.headers;
+  return {
+    kind: 'job',
+    job: { ...job, headers, userHeaders: user.userHeaders, body: partAt(parts, 0) },
+    reportMemory: read['reportMemory'] === true,
+  };
+}
+
+export function encodeChildMessage(message: ChildMessage): Frame {
+  const parts: Buffer[] = [];
+  const refer = (value: EncodedValue): PartReference => ({
+    serializer: value.serializer,
+    part: parts.push(value.bytes) - 1,
+  });
+  if (message.kind === 'state') {
+    const { meta, ...update } = message.update;
+    return { header: { ...message, update: { ...update, meta: refer(meta) } }, parts };
+  }
+  if (message.kind !== 'outcome') return { header: message, parts };
+  const { outcome } = message;
+  if (!('children' in outcome)) return { header: message, parts };
+  const embed = outcome.embed === null ? null : refer(outcome.embed);
+  const call =
+    outcome.call === undefined
+      ? undefined
+      : { args: refer(outcome.call.args), kwargs: refer(outcome.call.kwargs) };
+  const common = { ...outcome, embed, call };
+  if (outcome.kind === 'success') {
+    return { header: { ...message, outcome: { ...common, result: refer(outcome.result) } }, parts };
+  }
+  if (outcome.kind === 'retry' && outcome.request.body !== null) {
+    const body = { ...outcome.request.body, value: refer(outcome.request.body.value) };
+    return { header: { ...message, outcome: { ...common, request: { ...outcome.request, body } } }, parts };
+  }
+  return { header: { ...message, outcome: common }, parts };
+}
+
+export function decodeChildMessage(header: unknown, parts: readonly Buffer[]): ChildMessage {
+  const read = readHeader(header);
+  if (parts.length === 0) return read as unknown as ChildMessage;
+  const resolve = (reference: unknown): EncodedValue => {
+    const { serializer, part } = reference as PartReference;
+    return { serializer, bytes: partAt(parts, part) };
+  };
+  if (read.kind === 'state') {
+    const update = read['update'] as Record<string, unknown>;
+    update['meta'] = resolve(update['meta']);
+    return read as unknown as ChildMessage;
+  }
+  const outcome = read['outcome'] as Record<string, unknown>;
+  if (outcome['result'] !== undefined) outcome['result'] = resolve(outcome['result']);
+  if (outcome['embed'] !== null) outcome['embed'] = resolve(outcome['embed']);
+  const call = outcome['call'] as Record<string, unknown> | undefined;
+  if (call !== undefined) outcome['call'] = { args: resolve(call['args']), kwargs: resolve(call['kwargs']) };
+  const request = outcome['request'] as { body: Record<string, unknown> | null } | undefined;
+  if (request?.body) request.body['value'] = resolve(request.body['value']);
+  return read as unknown as ChildMessage;
+}
+
+function readHeader(header: unknown): Header {
+  if (typeof header === 'object' && header !== null && 'kind' in header && typeof header.kind === 'string') {
+    return header as Header;
+  }
+  throw new DecodeError('A frame between the worker and a child process has no kind.');
+}
+
+function partAt(parts: readonly Buffer[], index: number): Buffer {
+  const part = parts[index];
+  if (part === undefined) {
+    throw new DecodeError(`A frame between the worker and a child process lacks its part ${index}.`);
+  }
+  return part;
+}
