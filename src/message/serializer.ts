@@ -8,6 +8,20 @@ export interface Serializer {
   readonly contentEncoding: string;
   /** @throws {EncodeError} when a value has no form in this serializer; the message names the value's place. */
   encode(value: unknown): Buffer;
-  /** @throws {DecodeError} when the bytes are not of this form. */
+  /**
+   * `revive(parse(body))`.
+   * @throws {DecodeError} when the bytes are not of this form.
+   */
   decode(body: Buffer): unknown;
+  /**
+   * Decodes, but leaves typed extras (dates, bytes, …) in the form they have on the wire, so that what is only passed on
+   * encodes to what it was.
+   * @throws {DecodeError} when the bytes are not of this form.
+   */
+  parse(body: Buffer): unknown;
+  /**
+   * Makes values of the typed extras in what `parse` returned, which may be changed in place.
+   * @throws {DecodeError} for an extra of an unknown type.
+   */
+  revive(value: unknown): unknown;
 }
