@@ -50,9 +50,9 @@ export function splitUrls(urls: string | readonly string[]): string[] {
     .filter((url) => url !== '');
 }
 
-/** The URL with its password shown as `**`; a `;`-joined list may be given too. */
-export function maskUrl(url: string): string {
-  return maskText(url);
+/** The URL with its password shown as `mask`; a `;`-joined list may be given too. */
+export function maskUrl(url: string, mask = '**'): string {
+  return maskText(url, mask);
 }
 
 // A password ends at the last @ before the next URL, whatever it holds: one that was not percent-encoded, so that the URL
@@ -64,10 +64,12 @@ const PASSWORD = new RegExp(
 );
 const PASSWORD_OPTION = /([?&](?:password|passwd)=)[^&\s"';]+/gi;
 
-/** The text with the password of every URL inside it shown as `**`. */
-export function maskText(text: string): string {
+/** The text with the password of every URL inside it shown as `mask`. */
+export function maskText(text: string, mask = '**'): string {
   if (!text.includes('://')) return text;
-  return text.replace(PASSWORD, '$1**@').replace(PASSWORD_OPTION, '$1**');
+  return text
+    .replace(PASSWORD, (_, start: string) => `${start}${mask}@`)
+    .replace(PASSWORD_OPTION, (_, start: string) => `${start}${mask}`);
 }
 
 function parseHost(text: string, url: string): Pick<ServerUrl, 'host' | 'port'> {
