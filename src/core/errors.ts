@@ -206,3 +206,9 @@ export class KeyError extends CeleryError {
   override readonly code = 'CELERY_KEY';
   override readonly module = 'builtins';
 }
+
+/** Python's error of that name, where Celery throws it: an operation that must not be done here and now. */
+export class RuntimeError extends CeleryError {
+  override readonly code = 'CELERY_RUNTIME';
+  override readonly module = 'builtins';
+}

@@ -1,0 +1,87 @@
+import type { ResolvedTaskOptions, ApplyOptions, TaskOptions } from './options.ts';
+import type { TaskContext } from './request.ts';
+import type { AsyncResult } from './result.ts';
+
+/** Leading arguments of a list: what may be left out when keyword arguments fill the rest. */
+export type LeadingArguments<Args extends readonly unknown[]> =
+  Readonly<Args> | (Args extends readonly [...infer Rest, unknown] ? LeadingArguments<Rest> : readonly []);
+
+/** Arguments of `applyAsync`: the list may be left out when the task needs none. */
+export type ApplyParameters<Args extends readonly unknown[]> =
+  | ([] extends Args
+      ? [args?: Readonly<Args>, options?: ApplyOptions]
+      : [args: Readonly<Args>, options?: ApplyOptions])
+  | [
+      args: LeadingArguments<Args>,
+      options: ApplyOptions & { readonly kwargs: Readonly<Record<string, unknown>> },
+    ];
+
+/**
+ * A task of an app: sends itself to a worker, and is callable as the plain function.
+ *
+ * `Args` are the parameters (without `self`), `Result` is what a worker returns, `Returned` what a plain call does.
+ */
+export interface Task<Args extends readonly unknown[], Result, Returned = Result> {
+  /** Runs the function here and now, as if it were no task. */
+  (...args: Args): Returned;
+  /** Registered name: `tasks.add`. */
+  readonly name: string;
+  /** As given, filled up from `task_annotations` and the settings. */
+  readonly options: ResolvedTaskOptions;
+  /** The function itself; takes the running task first when `options.bind`. */
+  readonly run: TaskFunction;
+  /**
+   * Sends the task with these arguments. Resolves when the broker has the message.
+   * @throws {TypeError} the arguments do not fit the function's parameters
+   * @throws {OperationalError} the broker cannot be reached
+   */
+  delay(...args: Args): Promise<AsyncResult<Result>>;
+  /**
+   * Sends the task with options: `add.applyAsync([4, 4], { countdown: 10 })`.
+   * @throws {TypeError} the arguments do not fit the function's parameters
+   * @throws {OperationalError} the broker cannot be reached
+   */
+  applyAsync(...call: ApplyParameters<Args>): Promise<AsyncResult<Result>>;
+  /** The result of a call by its id. */
+  AsyncResult(id: string): AsyncResult<Result>;
+}
+
+/** Any task, whatever its types. */
+export type AnyTask = Task<never[], unknown>;
+
+/** A task's function at run time: arguments are checked before it is called. */
+export type TaskFunction = (...args: never[]) => unknown;
+
+/** What `app.task` was given. */
+export interface TaskDefinition {
+  readonly name: string;
+  readonly run: TaskFunction;
+  readonly options: TaskOptions;
+}
+
+/** What a task needs of its app. */
+export interface TaskHost {
+  optionsOf(definition: TaskDefinition): ResolvedTaskOptions;
+  call(task: AnyTask, args: readonly unknown[], options: ApplyOptions): Promise<AsyncResult<unknown>>;
+  resultOf(task: AnyTask, id: string): AsyncResult<unknown>;
+  /** `self` of a bound task that is called as a plain function. */
+  directContext(task: AnyTask, args: readonly unknown[]): TaskContext;
+}
+
+/** Makes the callable task of a definition. */
+export function createTask(host: TaskHost, definition: TaskDefinition): AnyTask {
+  const run = definition.run as (...args: unknown[]) => unknown;
+  const call = (...args: unknown[]): unknown =>
+    definition.options.bind === true ? run(host.directContext(task, args), ...args) : run(...args);
+  const task = call as unknown as AnyTask;
+  const members: { readonly [Member in Exclude<keyof AnyTask, 'options' | 'name'>]: unknown } = {
+    run: definition.run,
+    delay: (...args: unknown[]) => host.call(task, args, {}),
+    applyAsync: (args: readonly unknown[] = [], options: ApplyOptions = {}) => host.call(task, args, options),
+    AsyncResult: (id: string) => host.resultOf(task, id),
+  };
+  for (const [name, value] of Object.entries(members)) Object.defineProperty(call, name, { value });
+  Object.defineProperty(call, 'name', { value: definition.name });
+  Object.defineProperty(call, 'options', { get: () => host.optionsOf(definition) });
+  return task;
+}
