@@ -1,0 +1,111 @@
+import { MaxRetriesExceededError, Retry } from '../core/errors.ts';
+import type { Logger, TaskLogger } from '../core/logger.ts';
+import { saferepr, tupleRepr } from '../core/python-repr.ts';
+import type { State } from '../core/states.ts';
+import { isoUtc, parseIso } from '../core/time.ts';
+import type { EncodedValue } from '../message/outcome.ts';
+import { encodeValue } from '../message/registry.ts';
+import { errorRepr } from '../message/remote-error.ts';
+import type { Celery } from './celery.ts';
+import { runningTask } from './current.ts';
+import type { AnyTask } from './task.ts';
+import type { RetryOptions, TaskContext, TaskRequest } from './request.ts';
+
+/** The task that is running in this chain of calls, if any: what a task with `bind: true` gets as `self`. */
+export function currentContext(): TaskContext | undefined {
+  return runningTask.getStore()?.context;
+}
+
+/** What a context needs of whoever runs the task. */
+export interface ContextHost {
+  readonly app: Celery;
+  readonly task: AnyTask;
+  readonly logger: Logger;
+  /** See `TaskContext.signal`. */
+  readonly signal: AbortSignal;
+  /** Resolves when the state is stored. */
+  onState(update: {
+    readonly taskId: string;
+    readonly state: string;
+    readonly meta: EncodedValue;
+  }): Promise<void>;
+}
+
+/** `self` of one run. */
+export class RunContext implements TaskContext {
+  readonly request: TaskRequest;
+  readonly #host: ContextHost;
+  #logger: TaskLogger | undefined;
+
+  constructor(request: TaskRequest, host: ContextHost) {
+    this.request = request;
+    this.#host = host;
+  }
+
+  get name(): string {
+    return this.#host.task.name;
+  }
+
+  get app(): Celery {
+    return this.#host.app;
+  }
+
+  get signal(): AbortSignal {
+    return this.#host.signal;
+  }
+
+  get logger(): TaskLogger {
+    this.#logger ??= this.#host.logger.forTask(this.name, this.request.id);
+    return this.#logger;
+  }
+
+  retry(options: RetryOptions = {}): Retry {
+    const { args, kwargs, exc, countdown, eta, maxRetries, ...publish } = options;
+    const { request } = this;
+    const task = this.#host.task.options;
+    if (request.calledDirectly) {
+      if (exc !== undefined) throw asThrown(exc);
+      throw new Retry('Task can be retried', { when: new Date(), options: {} });
+    }
+    const most = maxRetries === undefined ? task.maxRetries : maxRetries;
+    if (most !== null && request.retries + 1 > most) {
+      if (exc !== undefined) throw asThrown(exc);
+      throw new MaxRetriesExceededError(
+        `Can't retry ${this.name}[${request.id}] ` +
+          `args:${tupleRepr(args ?? request.args)} kwargs:${saferepr(kwargs ?? request.kwargs)}`,
+      );
+    }
+    const plan = planRetry(eta, countdown ?? task.defaultRetryDelay);
+    const reason = exc === undefined ? '' : `: ${errorRepr(exc)}`;
+    return new Retry(`Retry ${plan.text}${reason}`, {
+      when: plan.when,
+      options: publish as Readonly<Record<string, unknown>>,
+      ...(exc === undefined ? undefined : { exc }),
+      ...(args === undefined ? undefined : { args }),
+      ...(kwargs === undefined ? undefined : { kwargs }),
+    });
+  }
+
+  async updateState(state: State, meta?: unknown): Promise<void> {
+    const { app } = this.#host;
+    await this.#host.onState({
+      taskId: this.request.id,
+      state,
+      meta: encodeValue(meta, app.settings.result_serializer),
+    });
+  }
+}
+
+/** When the next run is, and how the log says it: `in 5s`, `at 2026-11-22 15:24:52+00:00`. */
+function planRetry(eta: Date | string | undefined, countdown: number): { when: Date; text: string } {
+  if (eta === undefined) {
+    return { when: new Date(Date.now() + countdown * 1000), text: `in ${countdown}s` };
+  }
+  const when = typeof eta === 'string' ? new Date(parseIso(eta)) : eta;
+  return { when, text: `at ${isoUtc(when).replace('T', ' ').replace('.000000', '')}` };
+}
+
+/** What is thrown on: whatever the task gave, whatever its type; the cast only says so to the compiler. */
+function asThrown(exc: unknown): Error {
+  return exc as Error;
+}

@@ -1,0 +1,286 @@
+import { Ignore, NotRegistered, Reject, Retry, SoftTimeLimitExceeded } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { saferepr, tupleRepr } from '../core/python-repr.ts';
+import type { DeliveryInfo, Embed, TaskBody, TaskHeaders } from '../message/message.ts';
+import type { Outcome, ResultTuple, RetryRequest } from '../message/outcome.ts';
+import { decodeTaskBody, NO_EMBED } from '../message/protocol2.ts';
+import { acceptedTypes, DEFAULT_LIMITS, encodeValue } from '../message/registry.ts';
+import { errorRepr, toRemoteError } from '../message/remote-error.ts';
+import { autoretry, isInstance } from './autoretry.ts';
+import type { Celery } from './celery.ts';
+import type { ContextHost } from './context.ts';
+import { RunContext } from './context.ts';
+import { runningTask } from './current.ts';
+import { toSnakeCase } from './option-names.ts';
+import { bindArguments } from './parameters.ts';
+import type { TaskRequest } from './request.ts';
+import type { AnyTask } from './task.ts';
+
+/** What the tracer needs of a job. */
+export interface TraceJob {
+  readonly id: string;
+  readonly task: string;
+  readonly headers: TaskHeaders;
+  readonly userHeaders: Readonly<Record<string, unknown>> | null;
+  readonly body: Buffer;
+  readonly contentType: string;
+  readonly contentEncoding: string;
+  readonly compression?: string;
+  readonly deliveryInfo: DeliveryInfo;
+  readonly replyTo: string | null;
+  readonly correlationId: string | null;
+  readonly hostname: string;
+  /** Runs in the caller's process. */
+  readonly isEager?: boolean;
+}
+
+/** How the tracer talks to whoever asked for the run. */
+export interface TraceHooks extends Pick<ContextHost, 'signal' | 'onState'> {
+  /** Stands around the run of the task's function; what it resolves or rejects with is how the function ended. */
+  guard?(run: Promise<unknown>): Promise<unknown>;
+}
+
+/** Runs one task and says how it ended; never rejects. */
+export type Tracer = (job: TraceJob, hooks: TraceHooks) => Promise<Outcome>;
+
+export interface TracerOptions {
+  /** Where `self.logger` writes. */
+  readonly logger: Logger;
+}
+
+/** Makes the function that runs task messages of an app: decodes, calls, encodes the result, names the outcome. */
+export function createTracer(app: Celery, options: TracerOptions): Tracer {
+  const { settings } = app;
+  const accept = acceptedTypes(settings.accept_content);
+  return async (job, hooks) => {
+    const startMs = performance.now();
+    const run = new Run(app, job, startMs);
+    try {
+      const message = {
+        ...job,
+        headers: job.compression === undefined ? {} : { compression: job.compression },
+      };
+      run.body = decodeTaskBody(message, accept, DEFAULT_LIMITS);
+      const task = app.tasks.get(job.task);
+      if (task === undefined) throw new NotRegistered(job.task);
+      return await execute(run, task, { app, task, logger: options.logger, hooks });
+    } catch (error) {
+      return run.failure(error, false);
+    }
+  };
+}
+
+interface Surroundings {
+  readonly app: Celery;
+  readonly task: AnyTask;
+  readonly logger: Logger;
+  readonly hooks: TraceHooks;
+}
+
+async function execute(run: Run, task: AnyTask, surroundings: Surroundings): Promise<Outcome> {
+  const self = new RunContext(run.request(), new HookedHost(surroundings));
+  const { job } = run;
+  const inherited = {
+    id: job.id,
+    rootId: self.request.rootId,
+    priority: job.deliveryInfo.priority ?? null,
+    isEager: self.request.isEager,
+    context: self,
+    addChild: (child: ResultTuple): void => {
+      run.children.push(child);
+    },
+  };
+  let value: unknown;
+  try {
+    const called = runningTask.run(inherited, () => call(task, self, run.body));
+    value = await (surroundings.hooks.guard?.(called) ?? called);
+  } catch (error) {
+    return run.ended(autoretry(cause(error, surroundings.hooks), self, task.options), task);
+  }
+  return run.success(value, task);
+}
+
+async function call(task: AnyTask, self: RunContext, body: TaskBody): Promise<unknown> {
+  const args = bindArguments(task, body.args, body.kwargs);
+  const run = task.run as (...args: unknown[]) => unknown;
+  return task.options.bind ? run(self, ...args) : run(...args);
+}
+
+/** What really ended the task: Node's own functions reject with an AbortError whose cause is the signal's reason. */
+function cause(error: unknown, hooks: TraceHooks): unknown {
+  if (!(error instanceof Error) || error.name !== 'AbortError') return error;
+  return error.cause instanceof SoftTimeLimitExceeded && hooks.signal.reason === error.cause
+    ? error.cause
+    : error;
+}
+
+class HookedHost implements ContextHost {
+  readonly app: Celery;
+  readonly task: AnyTask;
+  readonly logger: Logger;
+  readonly #hooks: TraceHooks;
+
+  constructor({ app, task, logger, hooks }: Surroundings) {
+    this.app = app;
+    this.task = task;
+    this.logger = logger;
+    this.#hooks = hooks;
+  }
+
+  // Not read before the task asks for it: most never do, and a signal costs more than the rest of the context.
+  get signal(): AbortSignal {
+    return this.#hooks.signal;
+  }
+
+  onState(update: Parameters<ContextHost['onState']>[0]): Promise<void> {
+    return this.#hooks.onState(update);
+  }
+}
+
+type Ran = Pick<Extract<Outcome, { kind: 'success' }>, 'seconds' | 'children' | 'embed' | 'call'>;
+
+/** One run and the outcomes it can have. */
+class Run {
+  readonly job: TraceJob;
+  readonly children: ResultTuple[] = [];
+  /** Empty until the message is decoded. */
+  body: TaskBody = { args: [], kwargs: {}, embed: NO_EMBED };
+  readonly #app: Celery;
+  readonly #startMs: number;
+
+  constructor(app: Celery, job: TraceJob, startMs: number) {
+    this.#app = app;
+    this.job = job;
+    this.#startMs = startMs;
+  }
+
+  request(): TaskRequest {
+    const { job, body } = this;
+    const { headers } = job;
+    return {
+      id: job.id,
+      task: job.task,
+      args: body.args,
+      kwargs: body.kwargs,
+      retries: headers.retries,
+      rootId: headers.root_id ?? job.id,
+      parentId: headers.parent_id,
+      group: headers.group,
+      groupIndex: headers.group_index,
+      eta: headers.eta,
+      expires: headers.expires,
+      timeLimit: headers.timelimit,
+      deliveryInfo: job.deliveryInfo,
+      replyTo: job.replyTo,
+      correlationId: job.correlationId,
+      headers: job.userHeaders,
+      origin: headers.origin,
+      shadow: headers.shadow,
+      lang: headers.lang,
+      argsrepr: headers.argsrepr,
+      kwargsrepr: headers.kwargsrepr,
+      ignoreResult: headers.ignore_result,
+      replacedTaskNesting: headers.replaced_task_nesting,
+      stampedHeaders: headers.stamped_headers,
+      stamps: headers.stamps,
+      hostname: job.hostname,
+      isEager: job.isEager ?? false,
+      calledDirectly: false,
+      callbacks: body.embed.callbacks,
+      errbacks: body.embed.errbacks,
+      chain: body.embed.chain,
+      chord: body.embed.chord,
+      children: this.children,
+    };
+  }
+
+  success(value: unknown, task: AnyTask): Outcome {
+    const serializer = this.#app.settings.result_serializer;
+    const result = encodeValue(this.#isResultWanted(task) ? value : null, serializer);
+    return { kind: 'success', ...this.#ran(), result, repr: saferepr(value, REPR_LENGTH) };
+  }
+
+  /** How the task ended that threw `error`. */
+  ended(error: unknown, task: AnyTask): Outcome {
+    if (error instanceof Retry) return this.#retry(error, task);
+    if (error instanceof Ignore) return { kind: 'ignore', ...this.#ran() };
+    if (error instanceof Reject) {
+      const { requeue, reason } = error;
+      return { kind: 'reject', ...this.#ran(), requeue, reason, traceback: toRemoteError(error).traceback };
+    }
+    return this.failure(error, isInstance(error, task.options.throws));
+  }
+
+  failure(error: unknown, expected: boolean): Outcome {
+    return { kind: 'failure', ...this.#ran(), error: toRemoteError(error), expected, repr: errorRepr(error) };
+  }
+
+  #retry(retry: Retry, task: AnyTask): Outcome {
+    const { exc, when } = retry.details;
+    const request: RetryRequest = {
+      etaMs: when.getTime(),
+      body: this.#nextBody(retry, task),
+      options: nextOptions(retry),
+    };
+    const error = exc === undefined ? null : toRemoteError(exc);
+    return { kind: 'retry', ...this.#ran(), error, message: retry.message, request };
+  }
+
+  /** The body of the next run; null when nothing in it differs from the one that arrived. */
+  #nextBody(retry: Retry, task: AnyTask): RetryRequest['body'] {
+    const { options } = retry.details;
+    const changes = [retry.details.args, retry.details.kwargs, ...IN_BODY.map((name) => options[name])];
+    if (changes.every((change) => change === undefined)) return null;
+    const args = retry.details.args ?? this.body.args;
+    const kwargs = retry.details.kwargs ?? this.body.kwargs;
+    const { embed } = this.body;
+    const callbacks = options['link'] === undefined ? embed.callbacks : listOf(options['link']);
+    const errbacks = options['linkError'] === undefined ? embed.errbacks : listOf(options['linkError']);
+    const serializer = options['serializer'] ?? task.options.serializer;
+    return {
+      value: encodeValue([args, kwargs, { ...embed, callbacks, errbacks }], String(serializer)),
+      argsrepr: tupleRepr(args),
+      kwargsrepr: saferepr(kwargs),
+    };
+  }
+
+  #ran(): Ran {
+    const { args, kwargs, embed } = this.body;
+    const seconds = (performance.now() - this.#startMs) / 1000;
+    const ran = {
+      seconds,
+      children: this.children,
+      embed: isEmpty(embed) ? null : encodeValue(embed, 'json'),
+    };
+    if (!this.#app.settings.result_extended) return ran;
+    const serializer = this.#app.settings.result_serializer;
+    return { ...ran, call: { args: encodeValue(args, serializer), kwargs: encodeValue(kwargs, serializer) } };
+  }
+
+  /** A result that nobody reads needs no encoding, and must not fail for want of one. */
+  #isResultWanted(task: AnyTask): boolean {
+    const isIgnored = task.options.ignoreResult || this.job.headers.ignore_result;
+    return !isIgnored || !isEmpty(this.body.embed) || this.job.isEager === true;
+  }
+}
+
+/** Celery's `resultrepr_maxsize`. */
+const REPR_LENGTH = 1024;
+
+/** Options of a retry that change the body of the message. */
+const IN_BODY = ['link', 'linkError', 'serializer', 'compression'] as const;
+
+function nextOptions(retry: Retry): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(retry.details.options)
+    .filter(([name, value]) => value !== undefined && name !== 'link' && name !== 'linkError')
+    .map(([name, value]) => [toSnakeCase(name), value]);
+  return Object.fromEntries(entries) as Readonly<Record<string, unknown>>;
+}
+
+function listOf(signatures: unknown): Embed['callbacks'] {
+  return (Array.isArray(signatures) ? signatures : [signatures]) as Embed['callbacks'];
+}
+
+function isEmpty({ callbacks, errbacks, chain, chord }: Embed): boolean {
+  return chord === null && [callbacks, errbacks, chain].every((list) => list === null || list.length === 0);
+}
