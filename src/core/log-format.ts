@@ -12,6 +12,14 @@ export const LOG_LEVELS: Readonly<Record<LogLevel, number>> = {
   CRITICAL: 50,
 };
 
+/** The level of that name in any case, also by its other names `WARN` and `FATAL`; undefined when there is none. */
+export function parseLogLevel(name: string): LogLevel | undefined {
+  const upper = name.toUpperCase();
+  if (upper === 'WARN') return 'WARNING';
+  if (upper === 'FATAL') return 'CRITICAL';
+  return (Object.keys(LOG_LEVELS) as LogLevel[]).find((level) => level === upper);
+}
+
 /** What one log line is made from. */
 export interface LogRecord {
   readonly timeMs: number;

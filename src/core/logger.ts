@@ -6,7 +6,7 @@ import type { TaskIdentity, TaskLogger } from './task-logger.ts';
 import { bindTask, createTaskRoot } from './task-logger.ts';
 
 export type { LogLevel } from './log-format.ts';
-export { LOG_LEVELS } from './log-format.ts';
+export { LOG_LEVELS, parseLogLevel } from './log-format.ts';
 export type { TaskLogger } from './task-logger.ts';
 
 /** Writes lines in Celery's format. An error given along follows as its stack, a string (a traceback) as it is. */

@@ -1,3 +1,5 @@
+import type { LogLevel } from '../core/log-format.ts';
+import { compileLogFormat, LOG_LEVELS, parseLogLevel } from '../core/log-format.ts';
 import { parseUrl, splitUrls } from '../core/url.ts';
 
 /** Why a value is refused. */
@@ -61,34 +63,35 @@ export const text: Kind<string> = kind('a string', (value) => typeof value === '
 export const anything: Kind<unknown> = kind('any value', (value): value is unknown => value !== undefined);
 
 export function integer(minimum: number, maximum = Number.MAX_SAFE_INTEGER): Kind<number> {
-  return kind(
-    `an integer${range(minimum, maximum)}`,
-    (value): value is number => Number.isInteger(value) && isWithin(value, minimum, maximum),
-    castNumber,
-  );
+  return numeric('an integer', Number.isInteger, minimum, maximum);
 }
 
 export function number(minimum: number, maximum = Infinity): Kind<number> {
-  return kind(
-    `a number${range(minimum, maximum)}`,
-    (value): value is number => isWithin(value, minimum, maximum),
-    castNumber,
-  );
+  return numeric('a number', isNumber, minimum, maximum);
 }
 
-export const seconds: Kind<number> = kind(
-  'a number of seconds',
-  (value): value is number => isWithin(value, 0, Infinity),
-  castNumber,
-);
+export const seconds: Kind<number> = numeric('a number of seconds', isNumber, 0, Infinity);
 
-function isWithin(value: unknown, minimum: number, maximum: number): boolean {
-  return typeof value === 'number' && value >= minimum && value <= maximum;
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number' && !Number.isNaN(value);
 }
 
-function range(minimum: number, maximum: number): string {
-  if (maximum !== Number.MAX_SAFE_INTEGER && maximum !== Infinity) return ` from ${minimum} to ${maximum}`;
-  return minimum === -Infinity || minimum === 0 ? '' : ` of at least ${minimum}`;
+function numeric(
+  takes: string,
+  test: (value: unknown) => boolean,
+  minimum: number,
+  maximum: number,
+): Kind<number> {
+  const isBounded = maximum !== Number.MAX_SAFE_INTEGER && maximum !== Infinity;
+  const range = isBounded ? `from ${minimum} to ${maximum}` : `of at least ${minimum}`;
+  return {
+    takes,
+    read(value) {
+      if (typeof value !== 'number' || !test(value)) return refuse(takes, value);
+      return value >= minimum && value <= maximum ? accept(value) : refuse(`${takes} ${range}`, value);
+    },
+    cast: castNumber,
+  };
 }
 
 function castNumber(source: string): unknown {
@@ -173,15 +176,36 @@ export const timeZone: Kind<string> = kind(
   },
 );
 
+/** Log format with the fields that exist. */
+export const logFormat: Kind<string> = {
+  takes: 'a log format such as "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s"',
+  read(value) {
+    if (typeof value !== 'string') return refuse(this.takes, value);
+    try {
+      compileLogFormat(value);
+    } catch (error) {
+      return refuse(this.takes, value, '', error instanceof Error ? error.message : undefined);
+    }
+    return accept(value);
+  },
+  cast: (source) => source,
+};
+
+/** A level in any case, `WARN` and `FATAL` included. */
+export const logLevel: Kind<LogLevel> = {
+  takes: Object.keys(LOG_LEVELS).join(', '),
+  read(value) {
+    const level = typeof value === 'string' ? parseLogLevel(value) : undefined;
+    return level === undefined ? refuse(this.takes, value) : accept(level);
+  },
+  cast: (source) => source,
+};
+
 /** `null` stands for Celery's None: unset. */
 export function nullable<Value>(inner: Kind<Value>): Kind<Value | null> {
   return {
     takes: `${inner.takes}, or null`,
-    read(value) {
-      if (value === null) return accept(null);
-      const reading = inner.read(value);
-      return reading.ok ? reading : { ok: false, problem: outermost(reading.problem, this.takes) };
-    },
+    read: (value) => (value === null ? accept(null) : inner.read(value)),
     cast: (source) => (/^(null|none|)$/i.test(source.trim()) ? null : inner.cast(source)),
   };
 }
@@ -209,10 +233,6 @@ export function oneOf<Values extends readonly unknown[]>(
       return source;
     },
   };
-}
-
-function outermost(problem: Problem, takes: string): Problem {
-  return problem.path === '' ? { ...problem, takes } : problem;
 }
 
 function alternatives(words: readonly string[]): string {

@@ -1,3 +1,4 @@
+import type { LogLevel } from '../core/log-format.ts';
 import type { BackendSettings } from './groups/backends.ts';
 import type { BeatSettings } from './groups/beat.ts';
 import type { BrokerSettings } from './groups/broker.ts';
@@ -42,6 +43,7 @@ interface ShortForms {
   include: string | readonly string[];
   cassandra_servers: string | readonly string[] | null;
   task_publish_retry_policy: PublishRetryOptions;
+  worker_redirect_stdouts_level: LogLevel | Lowercase<LogLevel>;
 }
 
 /** What a user sets, on `app.conf` or in a `celeryconfig` module: Celery's names, all optional. Times are seconds. */

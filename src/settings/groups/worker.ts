@@ -1,5 +1,5 @@
 import type { LogLevel } from '../../core/log-format.ts';
-import { boolean, choice, integer, nullable, seconds, text } from '../kinds.ts';
+import { boolean, integer, logFormat, logLevel, nullable, seconds, text } from '../kinds.ts';
 import type { Table } from '../spec.ts';
 import type { PoolName } from '../types.ts';
 
@@ -257,7 +257,7 @@ export const workerTable: Table<WorkerSettings> = {
   },
   worker_log_color: { kind: nullable(boolean), default: null, oldName: 'CELERYD_LOG_COLOR' },
   worker_log_format: {
-    kind: text,
+    kind: logFormat,
     default: '[%(asctime)s: %(levelname)s/%(processName)s] %(message)s',
     oldName: 'CELERYD_LOG_FORMAT',
   },
@@ -300,14 +300,14 @@ export const workerTable: Table<WorkerSettings> = {
   },
   worker_redirect_stdouts: { kind: boolean, default: true, oldName: 'CELERY_REDIRECT_STDOUTS' },
   worker_redirect_stdouts_level: {
-    kind: choice('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'),
+    kind: logLevel,
     default: 'WARNING',
     oldName: 'CELERY_REDIRECT_STDOUTS_LEVEL',
   },
   worker_send_task_events: { kind: boolean, default: false, oldName: 'CELERY_SEND_EVENTS', later: true },
   worker_state_db: { kind: nullable(text), default: null, oldName: 'CELERYD_STATE_DB', later: true },
   worker_task_log_format: {
-    kind: text,
+    kind: logFormat,
     default: '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s',
     oldName: 'CELERYD_TASK_LOG_FORMAT',
   },
