@@ -1,0 +1,54 @@
+import type { Envelope } from '../../message/message.ts';
+import type { Exchange, Queue } from '../topology.ts';
+
+/** A queue that somebody wants messages of. */
+export interface Subscription {
+  readonly queue: string;
+  /** Taken messages are forgotten at once. */
+  readonly noAck: boolean;
+}
+
+/** A message that was taken out of its queue and, unless without acknowledgement, waits to be settled by its tag. */
+export interface TakenMessage extends Subscription {
+  readonly tag: number;
+  readonly envelope: Envelope;
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly redelivered: boolean;
+}
+
+export interface Taking {
+  readonly messages: readonly TakenMessage[];
+  /** Those of the asked queues that do not exist any more. */
+  readonly gone: readonly string[];
+}
+
+/**
+ * What a broker that only keeps messages has to offer, for one connection; `VirtualConnection` makes AMQP's pushing, prefetch
+ * window and settling out of it.
+ */
+export interface MessageStore extends AsyncDisposable {
+  /** Settles when the broker is lost, with the error; undefined once disposed. */
+  readonly closed: Promise<Error | undefined>;
+  declareExchange(exchange: Exchange): Promise<void>;
+  declareQueue(queue: Queue): Promise<void>;
+  deleteQueue(name: string): Promise<void>;
+  /** @throws {OperationalError} when the exchange does not exist; a queue that does not exist swallows the message */
+  publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void>;
+  size(queue: string): Promise<number>;
+  purge(queue: string): Promise<number>;
+  /**
+   * Takes what is waiting now: at most `room` messages that will be settled, over all queues, and up to `limit` (default 200)
+   * of each queue without acknowledgement.
+   * The urgent first, then the oldest; no queue is starved by those before it.
+   */
+  take(from: readonly Subscription[], room: number, limit?: number): Promise<Taking>;
+  ack(tag: number): Promise<void>;
+  /** Back to where they were, marked as redelivered. */
+  requeue(tags: readonly number[]): Promise<void>;
+  /** Tells of a consumer, so that an auto-delete queue can go with its last one. */
+  consumerStarted(queue: Queue): void;
+  consumerStopped(queue: Queue): Promise<void>;
+  /** Calls back when there may be something to take. */
+  onMessage(listener: () => void): Disposable;
+}
