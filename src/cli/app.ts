@@ -1,0 +1,40 @@
+import type { Celery } from '../app/celery.ts';
+import { applyConfig, loadApp } from '../app/loader.ts';
+import type { Context } from './context.ts';
+import { environmentSettings, globalSettings } from './outside-settings.ts';
+
+/** The user's app with its configuration, and what another process needs to load the same. */
+export interface OpenedApp {
+  readonly app: Celery;
+  readonly file: string | undefined;
+  readonly configFile: string | null;
+  readonly environment: Readonly<Record<string, unknown>>;
+  readonly commandLine: Readonly<Record<string, unknown>>;
+}
+
+/** Loads the app of `-A` and gives it its settings from file, environment and command line. */
+export async function openApp(
+  context: Context,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<OpenedApp> {
+  const { global, env, cwd } = context;
+  const environment = environmentSettings(env);
+  const commandLine = { ...globalSettings(global), ...settings };
+  const { app, file } = await loadApp(global.app, { cwd });
+  const configModule = global.config ?? env.CELERY_CONFIG_MODULE;
+  const { configFile } = await applyConfig(app, { cwd, file, configModule, environment, commandLine });
+  return { app, file, configFile, environment, commandLine };
+}
+
+/** Runs a short command with the app, and closes what the app opened. */
+export async function withApp(
+  context: Context,
+  run: (opened: OpenedApp) => Promise<number>,
+): Promise<number> {
+  const opened = await openApp(context);
+  try {
+    return await run(opened);
+  } finally {
+    await opened.app.close();
+  }
+}

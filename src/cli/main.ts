@@ -1,0 +1,48 @@
+import { createRequire } from 'node:module';
+import { CommanderError } from 'commander';
+import { buildProgram } from './commands.ts';
+import { CliFailure, EXIT } from './failure.ts';
+
+/** Runs the command line of this process and ends it with Celery's exit code. */
+export async function main(): Promise<void> {
+  // Ctrl-C of a reader (`celery-ts report | head -1`) is no error of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure);
+  });
+  const exitCode = await run(process.argv.slice(2), process.env);
+  // The user's modules may hold sockets and timers of their own; what this program opened is closed by now.
+  await written(process.stdout);
+  await written(process.stderr);
+  process.exit(exitCode);
+}
+
+/** Parses and runs one command line; returns the exit code. */
+export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = buildProgram(version(), env, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode; // --help, --version
+    if (error instanceof CliFailure) {
+      if (error.message !== '') process.stderr.write(`${error.message}\n`);
+      return error.exitCode;
+    }
+    const { reportError, wantsStacks } = await import('./report-error.ts');
+    return reportError(error, wantsStacks(argv, env));
+  }
+}
+
+function version(): string {
+  const manifest = createRequire(import.meta.url)('../../package.json') as { version: string };
+  return manifest.version;
+}
+
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}

@@ -1,0 +1,64 @@
+import { ImproperlyConfigured } from '../core/errors.ts';
+import { castSetting } from '../settings/resolve.ts';
+import { settingsByName } from '../settings/table.ts';
+import type { Context, GlobalOptions } from './context.ts';
+
+type Values = Record<string, unknown>;
+
+/** `CELERY_BEAT_SCHEDULE` is the path of beat's file, and no text can be the setting of that name. */
+const NOT_FROM_ENVIRONMENT = new Set(['beat_schedule']);
+
+/** The settings in the environment: `CELERY_BROKER_URL` is `broker_url`, and so on for each. */
+export function environmentSettings(env: Context['env']): Values {
+  const values: Values = {};
+  for (const name of settingsByName.keys()) {
+    const text = env[`CELERY_${name.toUpperCase()}`];
+    if (text === undefined || text === '' || NOT_FROM_ENVIRONMENT.has(name)) continue;
+    values[name] = castSetting(name, text);
+  }
+  return values;
+}
+
+/** The settings that global options stand for. */
+export function globalSettings(options: GlobalOptions): Values {
+  return {
+    ...(options.broker !== undefined && { broker_url: options.broker }),
+    ...(options.resultBackend !== undefined && { result_backend: options.resultBackend }),
+  };
+}
+
+/**
+ * Settings written as words behind the options of the worker: `worker.prefetch_multiplier=7`, `task_time_limit=30`;
+ * `.x` and `_x` are short for `worker_x`, `(int)5` says the type.
+ * @throws {ImproperlyConfigured} a word has another form
+ */
+export function settingWords(words: readonly string[]): Values {
+  const values: Values = {};
+  for (const word of words) {
+    const match = /^([\w.]+)=(.*)$/s.exec(word);
+    if (match === null) {
+      throw new ImproperlyConfigured(`'${word}' is neither an option nor a setting of the form name=value.`);
+    }
+    const [, key = '', text = ''] = match;
+    const name = /^[._]/.test(key) ? `worker_${key.slice(1)}` : key.replace('.', '_');
+    values[name] = castWord(name, text);
+  }
+  return values;
+}
+
+const CASTS: Readonly<Record<string, (text: string) => unknown>> = {
+  int: (text) => Math.trunc(Number(text)),
+  float: Number,
+  bool: (text) => ['1', 'true', 'yes', 'on'].includes(text.toLowerCase()),
+  str: (text) => text,
+  string: (text) => text,
+  list: (text) => text.split(','),
+  tuple: (text) => text.split(','),
+  json: (text) => JSON.parse(text) as unknown,
+};
+
+function castWord(name: string, text: string): unknown {
+  const match = /^\((\w+)\)(.*)$/s.exec(text);
+  const cast = CASTS[match?.[1] ?? ''];
+  return match === null || cast === undefined ? castSetting(name, text) : cast(match[2] ?? '');
+}

@@ -1,0 +1,42 @@
+import { pythonRepr } from '../core/python-repr.ts';
+import { COLORS, indent, print } from './output.ts';
+import type { Paint } from './output.ts';
+
+/** Prints the reply of one node as Celery does: `->  w1@host: OK` and what it said. */
+export function printReply(
+  node: string,
+  reply: unknown,
+  options: { paint: Paint; quiet: boolean; body: boolean },
+): void {
+  const { paint, quiet } = options;
+  const { word, text } = describe(reply);
+  const arrow = quiet ? '' : `${paint('->', COLORS.white, COLORS.bold)} `;
+  const color = word === 'OK' ? COLORS.green : COLORS.red;
+  print(`${arrow} ${paint(`${node}: `, COLORS.cyan, COLORS.bold)}${paint(word, color, COLORS.bold)}`);
+  if (options.body && text !== '') print(text);
+}
+
+function describe(reply: unknown): { word: 'OK' | 'ERROR'; text: string } {
+  if (Array.isArray(reply)) {
+    const lines = reply.map((item: unknown) => `    * ${typeof item === 'string' ? item : pythonRepr(item)}`);
+    return { word: 'OK', text: lines.length === 0 ? '    - empty -' : lines.join('\n') };
+  }
+  if (typeof reply === 'object' && reply !== null) {
+    if ('ok' in reply) return { word: 'OK', text: indent(said(reply.ok), 8) };
+    if ('error' in reply) return { word: 'ERROR', text: indent(said(reply.error), 8) };
+    return { word: 'OK', text: indent(JSON.stringify(sorted(reply), null, 4), 4) };
+  }
+  return { word: 'OK', text: typeof reply === 'string' ? reply : indent(pythonRepr(reply), 4) };
+}
+
+function said(value: unknown): string {
+  return typeof value === 'string' ? value : pythonRepr(value);
+}
+
+/** Keys in order, at every depth. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}

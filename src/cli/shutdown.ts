@@ -1,0 +1,60 @@
+import type { StopMode } from '../worker/worker.ts';
+import { EXIT } from './failure.ts';
+import { print } from './output.ts';
+
+/** What the signals of this process control. */
+export interface Stoppable {
+  stop(how: StopMode): Promise<void>;
+}
+
+/** The handlers of a running worker. */
+export interface SignalHandlers {
+  /** What the signals add to the worker's own exit code: Celery ends with 1 after Ctrl-C. */
+  readonly exitCode: number;
+  remove(): void;
+}
+
+const WARM = 'worker: Warm shutdown (MainProcess)';
+const COLD = 'worker: Cold shutdown (MainProcess)';
+const FIRST_HINT = 'worker: Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!';
+const SECOND_HINT = 'worker: Hitting Ctrl+C again will terminate all running tasks!';
+
+/**
+ * SIGTERM and the first SIGINT stop the worker warmly, SIGQUIT and the second SIGINT coldly; one more ends the process at once.
+ * @param leave runs before the process ends at once
+ */
+export function handleSignals(worker: Stoppable, leave: () => void): SignalHandlers {
+  const state = { exitCode: EXIT.ok as number, interrupts: 0, cold: false };
+  const stop = (how: StopMode, ...lines: string[]) => {
+    for (const line of lines) print(`\n${line}`);
+    void worker.stop(how); // It never rejects; main waits for the worker's end.
+  };
+  const cold = (...lines: string[]) => {
+    if (state.cold) {
+      leave();
+      process.exit(EXIT.failure);
+    }
+    state.cold = true;
+    stop('cold', ...lines);
+  };
+  const handlers = {
+    SIGTERM: () => stop('warm', WARM),
+    SIGINT: () => {
+      state.exitCode = EXIT.failure;
+      state.interrupts += 1;
+      if (state.interrupts === 1 && !state.cold) stop('warm', FIRST_HINT, WARM);
+      else cold(SECOND_HINT);
+    },
+    SIGQUIT: () => cold(SECOND_HINT, COLD),
+  };
+  const entries = Object.entries(handlers) as [keyof typeof handlers, () => void][];
+  for (const [signal, handler] of entries) process.on(signal, handler);
+  return {
+    get exitCode() {
+      return state.exitCode;
+    },
+    remove: () => {
+      for (const [signal, handler] of entries) process.off(signal, handler);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import os from 'node:os';
+import { ValueError } from '../core/errors.ts';
+import type { LogLevel } from '../core/logger.ts';
+import { expand, nodename } from '../core/nodename.ts';
+import type { Context } from './context.ts';
+import { settingWords } from './outside-settings.ts';
+
+/** Options of `celery-ts worker` as commander gives them. */
+export interface WorkerFlags {
+  readonly hostname?: string;
+  readonly loglevel: string;
+  readonly logfile?: string;
+  readonly pidfile?: string;
+  readonly include?: readonly string[];
+  readonly prefetchMultiplier?: number;
+  readonly concurrency?: number;
+  readonly pool?: string;
+  readonly timeLimit?: number;
+  readonly softTimeLimit?: number;
+  readonly maxTasksPerChild?: number;
+  readonly maxMemoryPerChild?: number;
+  readonly queues?: readonly string[];
+  readonly excludeQueues?: readonly string[];
+  readonly purge?: boolean;
+  readonly discard?: boolean;
+}
+
+/** Celery's other pools, which are none of ours. */
+const OTHER_POOLS = ['threads', 'eventlet', 'gevent', 'custom'];
+
+/** The pool of a name in `-P` or `worker_pool`; undefined when there is none. */
+export function poolKind(name: string): 'prefork' | 'solo' | undefined {
+  if (name === 'prefork' || name === 'processes') return 'prefork';
+  return name === 'solo' ? 'solo' : undefined;
+}
+
+/** Why there is no such pool. */
+export function poolProblem(name: string): string {
+  const what = OTHER_POOLS.includes(name) ? 'is a pool that celery-ts does not have' : 'is no pool';
+  return `'${name}' ${what}; there are 'prefork' (also called 'processes') and 'solo'.`;
+}
+
+/** The settings that the options and the words behind them stand for. */
+export function commandLineSettings(
+  flags: WorkerFlags,
+  words: readonly string[],
+  context: Context,
+): Record<string, unknown> {
+  if (flags.pool !== undefined && poolKind(flags.pool) === undefined) {
+    throw context.usage(`Invalid value for '-P' / '--pool': ${poolProblem(flags.pool)}`);
+  }
+  const given = {
+    worker_concurrency: flags.concurrency,
+    worker_pool: flags.pool,
+    worker_prefetch_multiplier: flags.prefetchMultiplier,
+    worker_max_tasks_per_child: flags.maxTasksPerChild,
+    worker_max_memory_per_child: flags.maxMemoryPerChild,
+    task_time_limit: flags.timeLimit,
+    task_soft_time_limit: flags.softTimeLimit,
+    include: flags.include,
+  };
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...settingWords(words),
+  };
+}
+
+/** FATAL is another word for CRITICAL. */
+export function logLevel(name: string): LogLevel {
+  return (name === 'FATAL' ? 'CRITICAL' : name) as LogLevel;
+}
+
+/** `-n`, expanded. */
+export function hostnameOf(flags: WorkerFlags, context: Context): string {
+  return expandOrRefuse("'-n' / '--hostname'", context, () => nodename(flags.hostname, os.hostname()));
+}
+
+/** The path of a pid or log file of the main process. */
+export function expandPath(option: string, path: string, hostname: string, context: Context): string {
+  return expandOrRefuse(option, context, () => expand(path, { nodename: hostname }));
+}
+
+function expandOrRefuse(option: string, context: Context, run: () => string): string {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof ValueError)) throw error;
+    throw context.usage(`Invalid value for ${option}: ${error.message}`);
+  }
+}

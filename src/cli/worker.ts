@@ -1,0 +1,158 @@
+import { closeSync, openSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { importTasks } from '../app/loader.ts';
+import { Releasers } from '../core/lifecycle.ts';
+import { createLogger } from '../core/logger.ts';
+import type { Logger } from '../core/logger.ts';
+import { Worker } from '../worker/worker.ts';
+import { openApp } from './app.ts';
+import type { OpenedApp } from './app.ts';
+import { banner, taskList } from './banner.ts';
+import type { Context } from './context.ts';
+import { EXIT } from './failure.ts';
+import { cannotWrite } from './file-failure.ts';
+import { COLORS, count, createPaint, print, printError } from './output.ts';
+import { claimPidFile } from './pidfile.ts';
+import { handleSignals } from './shutdown.ts';
+import { commandLineSettings, expandPath, hostnameOf, logLevel } from './worker-options.ts';
+import type { WorkerFlags } from './worker-options.ts';
+import { createPool } from './worker-pool.ts';
+
+/** `celery-ts worker`: runs until a signal, or an error that trying again does not help. */
+export async function runWorker(
+  context: Context,
+  words: readonly string[],
+  flags: WorkerFlags,
+): Promise<number> {
+  const own = new Releasers();
+  try {
+    return await serve(context, words, flags, own);
+  } finally {
+    await own.release();
+  }
+}
+
+async function serve(
+  context: Context,
+  words: readonly string[],
+  flags: WorkerFlags,
+  own: Releasers,
+): Promise<number> {
+  const settings = commandLineSettings(flags, words, context);
+  const hostname = hostnameOf(flags, context);
+  warnRoot();
+  const files = claimFiles(context, flags, hostname, own);
+  const opened = await openApp(context, settings);
+  const { app } = opened;
+  own.push(() => app.close());
+  await importTasks(app, { cwd: context.cwd, file: opened.file });
+
+  const color =
+    context.global.color &&
+    files.log === undefined &&
+    (app.settings.worker_log_color ?? process.stderr.isTTY);
+  const logger = createLogger({
+    level: logLevel(flags.loglevel),
+    format: app.settings.worker_log_format,
+    taskFormat: app.settings.worker_task_log_format,
+    destination: files.log ?? process.stderr.fd,
+    processName: 'MainProcess',
+    color,
+  });
+  own.push(() => logger.close());
+  const pool = await createPool({ context, opened, logger, hostname, logfile: files.childLog, color });
+  const worker = new Worker(app, {
+    hostname,
+    pool,
+    logger,
+    ...(flags.queues !== undefined && { queues: flags.queues }),
+    ...(flags.excludeQueues !== undefined && { excludeQueues: flags.excludeQueues }),
+    purge: flags.purge === true || flags.discard === true,
+    listener: {
+      onPurged: (purged) => {
+        if (purged > 0) print(`purge: Erased ${count(purged, 'message')} from the queue.`);
+      },
+    },
+  });
+  if (context.global.quiet !== true) {
+    printBanner(context, { opened, worker, logger, concurrency: `${String(pool.size)} (${pool.name})` });
+  }
+  return run(worker, files.release);
+}
+
+async function run(worker: Worker, leave: () => void): Promise<number> {
+  const signals = handleSignals(worker, leave);
+  try {
+    const aborted = new AbortController();
+    // What it throws is the end that `finished` tells of as well.
+    worker.start(aborted.signal).catch(() => undefined);
+    const { how } = await worker.finished;
+    return how === 'failed' ? EXIT.failure : signals.exitCode;
+  } finally {
+    signals.remove();
+  }
+}
+
+interface ClaimedFiles {
+  readonly log: string | undefined;
+  readonly childLog: string | undefined;
+  readonly release: () => void;
+}
+
+/** Before anything is started: a file that cannot be written ends the worker with one line. */
+function claimFiles(context: Context, flags: WorkerFlags, hostname: string, own: Releasers): ClaimedFiles {
+  const log =
+    flags.logfile === undefined
+      ? undefined
+      : expandPath("'-f' / '--logfile'", flags.logfile, hostname, context);
+  if (log !== undefined) {
+    try {
+      closeSync(openSync(log, 'a'));
+    } catch (error) {
+      throw cannotWrite('log file', resolve(log), error);
+    }
+  }
+  const childLog = flags.logfile === undefined ? undefined : resolve(flags.logfile);
+  if (flags.pidfile === undefined) return { log, childLog, release: () => undefined };
+  const pidfile = claimPidFile(expandPath("'--pidfile'", flags.pidfile, hostname, context), printError);
+  const release = () => pidfile.release();
+  process.once('exit', release);
+  own.push(release);
+  return { log, childLog, release };
+}
+
+function warnRoot(): void {
+  if (process.getuid?.() !== 0) return;
+  printError(
+    'Warning: this worker runs as root, and so does every task it is sent. Better start it as a user of its own.',
+  );
+}
+
+interface BannerParts {
+  readonly opened: OpenedApp;
+  readonly worker: Worker;
+  readonly logger: Logger;
+  readonly concurrency: string;
+}
+
+function printBanner(context: Context, { opened, worker, logger, concurrency }: BannerParts): void {
+  const { app, file } = opened;
+  const paint = createPaint(context.global.color);
+  const text = banner({
+    hostname: worker.hostname,
+    version: context.version,
+    app: app.main,
+    file,
+    transport: app.transport().url,
+    results: app.backend.url,
+    concurrency,
+    queues: worker.queues,
+    now: new Date(),
+  });
+  print(paint(text, COLORS.bold, COLORS.cyan));
+  if (!logger.isEnabled('INFO')) return;
+  const names = [...app.tasks.keys()].filter(
+    (name) => logger.isEnabled('DEBUG') || !name.startsWith('celery.'),
+  );
+  print(paint(taskList(names), COLORS.bold, COLORS.cyan));
+}
