@@ -79,7 +79,7 @@ export class RunContext implements TaskContext {
     const reason = exc === undefined ? '' : `: ${errorRepr(exc)}`;
     return new Retry(`Retry ${plan.text}${reason}`, {
       when: plan.when,
-      options: publish as Readonly<Record<string, unknown>>,
+      options: { ...publish },
       ...(exc === undefined ? undefined : { exc }),
       ...(args === undefined ? undefined : { args }),
       ...(kwargs === undefined ? undefined : { kwargs }),

@@ -100,10 +100,13 @@ async function execute(run: Run, task: AnyTask, surroundings: Surroundings): Pro
   return run.success(value, task);
 }
 
-async function call(task: AnyTask, self: RunContext, body: TaskBody): Promise<unknown> {
-  const args = bindArguments(task, body.args, body.kwargs);
-  const run = task.run as (...args: unknown[]) => unknown;
-  return task.options.bind ? run(self, ...args) : run(...args);
+/** Calls the task's function; what it throws, returns or promises is how the promise settles. */
+function call(task: AnyTask, self: RunContext, body: TaskBody): Promise<unknown> {
+  return new Promise((resolve) => {
+    const args = bindArguments(task, body.args, body.kwargs);
+    const run = task.run as (...args: unknown[]) => unknown;
+    resolve(task.options.bind ? run(self, ...args) : run(...args));
+  });
 }
 
 /** What really ended the task: Node's own functions reject with an AbortError whose cause is the signal's reason. */
@@ -236,9 +239,10 @@ class Run {
     const { embed } = this.body;
     const callbacks = options['link'] === undefined ? embed.callbacks : listOf(options['link']);
     const errbacks = options['linkError'] === undefined ? embed.errbacks : listOf(options['linkError']);
-    const serializer = options['serializer'] ?? task.options.serializer;
+    const serializer =
+      typeof options['serializer'] === 'string' ? options['serializer'] : task.options.serializer;
     return {
-      value: encodeValue([args, kwargs, { ...embed, callbacks, errbacks }], String(serializer)),
+      value: encodeValue([args, kwargs, { ...embed, callbacks, errbacks }], serializer),
       argsrepr: tupleRepr(args),
       kwargsrepr: saferepr(kwargs),
     };

@@ -1,7 +1,7 @@
 import { DecodeError } from '../core/errors.ts';
 import { jsonSerializer } from '../message/json.ts';
 import type { TaskHeaders } from '../message/message.ts';
-import type { EncodedValue, Outcome } from '../message/outcome.ts';
+import type { EncodedValue, Outcome, RemoteError } from '../message/outcome.ts';
 import type { ChildInit } from './child-init.ts';
 import type { Frame } from './frames.ts';
 import type { Job, StateUpdate } from './pool.ts';
@@ -78,53 +78,83 @@ export function decodeParentMessage(header: unknown, parts: readonly Buffer[]): 
 
 export function encodeChildMessage(message: ChildMessage): Frame {
   const parts: Buffer[] = [];
-  const refer = (value: EncodedValue): PartReference => ({
-    serializer: value.serializer,
-    part: parts.push(value.bytes) - 1,
-  });
+  const refer: Refer = (value) => ({ serializer: value.serializer, part: parts.push(value.bytes) - 1 });
   if (message.kind === 'state') {
     const { meta, ...update } = message.update;
     return { header: { ...message, update: { ...update, meta: refer(meta) } }, parts };
   }
   if (message.kind !== 'outcome') return { header: message, parts };
-  const { outcome } = message;
-  if (!('children' in outcome)) return { header: message, parts };
-  const embed = outcome.embed === null ? null : refer(outcome.embed);
-  const call =
-    outcome.call === undefined
-      ? undefined
-      : { args: refer(outcome.call.args), kwargs: refer(outcome.call.kwargs) };
-  const common = { ...outcome, embed, call };
-  if (outcome.kind === 'success') {
-    return { header: { ...message, outcome: { ...common, result: refer(outcome.result) } }, parts };
-  }
-  if (outcome.kind === 'retry' && outcome.request.body !== null) {
-    const body = { ...outcome.request.body, value: refer(outcome.request.body.value) };
-    return { header: { ...message, outcome: { ...common, request: { ...outcome.request, body } } }, parts };
-  }
-  return { header: { ...message, outcome: common }, parts };
+  return { header: { ...message, outcome: referOutcome(message.outcome, refer) }, parts };
+}
+
+type Refer = (value: EncodedValue) => PartReference;
+
+/** The outcome with references in place of its encoded values. */
+function referOutcome(outcome: Outcome, refer: Refer): Readonly<Record<string, unknown>> {
+  if (!('children' in outcome)) return outcome;
+  const { call } = outcome;
+  const common = {
+    ...outcome,
+    embed: outcome.embed === null ? null : refer(outcome.embed),
+    call: call === undefined ? undefined : { args: refer(call.args), kwargs: refer(call.kwargs) },
+  };
+  if (outcome.kind === 'success') return { ...common, result: refer(outcome.result) };
+  if (outcome.kind === 'failure') return { ...common, error: referError(outcome.error, refer) };
+  if (outcome.kind !== 'retry') return common;
+  const { body, options } = outcome.request;
+  return {
+    ...common,
+    error: outcome.error === null ? null : referError(outcome.error, refer),
+    request: {
+      ...outcome.request,
+      body: body === null ? null : { ...body, value: refer(body.value) },
+      options: refer(encodeAny(options)),
+    },
+  };
+}
+
+// Arguments of errors and options of retries are what the task made of them, dates and bytes among it.
+function referError(error: RemoteError, refer: Refer): unknown {
+  return { ...error, args: refer(encodeAny(error.args)) };
+}
+
+function encodeAny(value: unknown): EncodedValue {
+  return { serializer: jsonSerializer.name, bytes: jsonSerializer.encode(value) };
 }
 
 export function decodeChildMessage(header: unknown, parts: readonly Buffer[]): ChildMessage {
   const read = readHeader(header);
-  if (parts.length === 0) return read as unknown as ChildMessage;
-  const resolve = (reference: unknown): EncodedValue => {
+  const resolve: Resolve = (reference) => {
     const { serializer, part } = reference as PartReference;
     return { serializer, bytes: partAt(parts, part) };
   };
   if (read.kind === 'state') {
     const update = read['update'] as Record<string, unknown>;
     update['meta'] = resolve(update['meta']);
-    return read as unknown as ChildMessage;
+  } else if (read.kind === 'outcome') {
+    resolveOutcome(read['outcome'] as Record<string, unknown>, resolve);
   }
-  const outcome = read['outcome'] as Record<string, unknown>;
-  if (outcome['result'] !== undefined) outcome['result'] = resolve(outcome['result']);
-  if (outcome['embed'] !== null) outcome['embed'] = resolve(outcome['embed']);
-  const call = outcome['call'] as Record<string, unknown> | undefined;
-  if (call !== undefined) outcome['call'] = { args: resolve(call['args']), kwargs: resolve(call['kwargs']) };
-  const request = outcome['request'] as { body: Record<string, unknown> | null } | undefined;
-  if (request?.body) request.body['value'] = resolve(request.body['value']);
   return read as unknown as ChildMessage;
+}
+
+type Resolve = (reference: unknown) => EncodedValue;
+
+/** Undoes `referOutcome`, in place. */
+function resolveOutcome(outcome: Record<string, unknown>, resolve: Resolve): void {
+  if (isRecord(outcome['embed'])) outcome['embed'] = resolve(outcome['embed']);
+  if (isRecord(outcome['result'])) outcome['result'] = resolve(outcome['result']);
+  const { call, error, request } = outcome;
+  if (isRecord(call)) outcome['call'] = { args: resolve(call['args']), kwargs: resolve(call['kwargs']) };
+  // Their typed extras stay as on the wire, where the error goes next.
+  if (isRecord(error)) error['args'] = jsonSerializer.parse(resolve(error['args']).bytes);
+  if (!isRecord(request)) return;
+  request['options'] = jsonSerializer.decode(resolve(request['options']).bytes);
+  const { body } = request;
+  if (isRecord(body)) body['value'] = resolve(body['value']);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function readHeader(header: unknown): Header {

@@ -1,0 +1,152 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Tracer } from '../app/trace.ts';
+import { SoftTimeLimitExceeded, ValueError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Outcome } from '../message/outcome.ts';
+import type { Job, JobEvents, Pool } from './pool.ts';
+
+export interface SoloOptions {
+  readonly tracer: Tracer;
+  readonly logger: Logger;
+}
+
+/**
+ * Runs one job at a time in this process. A task that computes keeps the whole worker waiting; hard time limits and
+ * `terminate` do not exist here, the soft time limit does.
+ */
+export function createSoloPool(options: SoloOptions): Pool {
+  return new Solo(options);
+}
+
+interface Waiting {
+  readonly job: Job;
+  readonly events: JobEvents;
+  readonly done: (outcome: Outcome) => void;
+}
+
+class Solo implements Pool {
+  readonly name = 'solo';
+  readonly size = 1;
+  readonly pids: readonly number[] = [process.pid];
+  readonly #options: SoloOptions;
+  readonly #waiting: Waiting[] = [];
+  #running: Waiting | undefined;
+  #isStopping = false;
+  #drainWaiters: (() => void)[] = [];
+
+  constructor(options: SoloOptions) {
+    this.#options = options;
+  }
+
+  get free(): number {
+    return this.#running === undefined && this.#waiting.length === 0 ? 1 : 0;
+  }
+
+  start(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      signal.throwIfAborted();
+      resolve();
+    });
+  }
+
+  submit(job: Job, events: JobEvents): Promise<Outcome> {
+    return new Promise((done) => {
+      this.#waiting.push({ job, events, done });
+      this.#next();
+    });
+  }
+
+  takeWaiting(): readonly string[] {
+    const ids = this.#waiting.splice(0).map(({ job }) => job.id);
+    this.#checkDrained();
+    return ids;
+  }
+
+  terminate(): boolean {
+    return false;
+  }
+
+  /** @throws {ValueError} there is one process, this one. */
+  grow(): Promise<void> {
+    return Promise.reject(new ValueError('The solo pool cannot grow.'));
+  }
+
+  /** @throws {ValueError} there is one process, this one. */
+  shrink(): Promise<void> {
+    return Promise.reject(new ValueError('The solo pool cannot shrink.'));
+  }
+
+  drained(): Promise<void> {
+    if (this.#running === undefined && this.#waiting.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#drainWaiters.push(resolve));
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.takeWaiting();
+    await this.drained();
+  }
+
+  /** Gives up what runs: its outcome is `lost`, although its code goes on until the process ends. */
+  kill(): Promise<void> {
+    this.#isStopping = true;
+    this.takeWaiting();
+    this.#finish({ kind: 'lost', exitCode: null, signal: null });
+    return Promise.resolve();
+  }
+
+  stats(): Readonly<Record<string, unknown>> {
+    return {
+      'max-concurrency': 1,
+      processes: this.pids,
+      'max-tasks-per-child': null,
+      'put-guarded-by-semaphore': true,
+      timeouts: [],
+    };
+  }
+
+  #next(): void {
+    if (this.#running !== undefined || this.#isStopping) return;
+    this.#running = this.#waiting.shift();
+    if (this.#running !== undefined) void this.#run(this.#running);
+  }
+
+  async #run(running: Waiting): Promise<void> {
+    const { job, events } = running;
+    events.onAccepted({ pid: process.pid, name: 'MainProcess' });
+    // The early acknowledgement is written in this turn and the next; a task that blocks must not hold it back.
+    await setImmediate();
+    await setImmediate();
+    const abort = new AbortController();
+    const limit = this.#startSoftLimit(running, abort);
+    const hooks = {
+      signal: abort.signal,
+      onState: (update: Parameters<JobEvents['onState']>[0]) => events.onState(update),
+    };
+    const outcome = await this.#options.tracer(job, hooks);
+    clearTimeout(limit);
+    if (this.#running === running) this.#finish(outcome);
+  }
+
+  #startSoftLimit({ job, events }: Waiting, abort: AbortController): NodeJS.Timeout | undefined {
+    const seconds = job.softTimeLimit;
+    if (seconds === undefined || seconds <= 0) return undefined;
+    return setTimeout(() => {
+      abort.abort(new SoftTimeLimitExceeded());
+      events.onSoftTimeout(seconds);
+    }, seconds * 1000);
+  }
+
+  #finish(outcome: Outcome): void {
+    const running = this.#running;
+    this.#running = undefined;
+    running?.done(outcome);
+    this.#next();
+    this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    if (this.#running !== undefined || this.#waiting.length > 0) return;
+    for (const resolve of this.#drainWaiters.splice(0)) resolve();
+  }
+}
