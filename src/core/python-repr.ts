@@ -1,5 +1,7 @@
 import { types } from 'node:util';
 
+import { isScalarObject, quoted, scalarRepr } from './python-scalars.ts';
+
 /** Values as Python prints them: what logs, events and the `argsrepr` header show. */
 
 /**
@@ -19,9 +21,11 @@ function fullRepr(value: unknown, ancestors: readonly object[]): string {
     return `${parts.open}...${parts.close}`;
   }
   const inside = [...ancestors, value];
-  const shown = parts.entries.map(([key, item]) =>
-    key === undefined ? fullRepr(item, inside) : `${fullRepr(key, inside)}: ${fullRepr(item, inside)}`,
-  );
+  const shown: string[] = [];
+  for (const [key, item] of parts.entries) {
+    const text = fullRepr(item, inside);
+    shown.push(key === undefined ? text : `${fullRepr(key, inside)}: ${text}`);
+  }
   return parts.open + shown.join(', ') + parts.close;
 }
 
@@ -31,146 +35,37 @@ const MAX_FULL_DEPTH = 200;
 interface Parts {
   readonly open: string;
   readonly close: string;
-  /** Key and item of a dict; the key is undefined in lists and sets. */
-  readonly entries: readonly (readonly [unknown, unknown])[];
+  /** Key and item of a dict; the key is undefined in lists and sets. Lazy, since most of a long list is never shown. */
+  readonly entries: Iterable<readonly [unknown, unknown]>;
 }
 
 /** The parts of what Python shows as list, dict or set; undefined for everything else. */
 function containerOf(value: unknown): Parts | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  if (Array.isArray(value)) {
-    return { open: '[', close: ']', entries: value.map((item: unknown) => [undefined, item] as const) };
-  }
-  if (types.isMap(value)) return { open: '{', close: '}', entries: [...value] };
+  if (Array.isArray(value)) return { open: '[', close: ']', entries: itemsOf(value) };
+  if (types.isMap(value)) return { open: '{', close: '}', entries: value };
   if (types.isSet(value)) {
-    if (value.size === 0) return undefined;
-    return { open: '{', close: '}', entries: [...value].map((item) => [undefined, item] as const) };
+    // An empty one is `set()`.
+    return value.size === 0 ? undefined : { open: '{', close: '}', entries: itemsOf(value) };
   }
-  if (isScalarObject(value)) return undefined;
-  return { open: '{', close: '}', entries: ownEntries(value) };
+  return isScalarObject(value) ? undefined : { open: '{', close: '}', entries: membersOf(value) };
 }
 
-function ownEntries(value: object): [string, unknown][] {
+function* itemsOf(items: Iterable<unknown>): Iterable<readonly [undefined, unknown]> {
+  for (const item of items) yield [undefined, item];
+}
+
+function* membersOf(value: object): Iterable<readonly [string, unknown]> {
+  for (const key of Object.keys(value)) yield [key, memberOf(value, key)];
+}
+
+function memberOf(value: object, key: string): unknown {
   try {
-    return Object.entries(value);
+    return (value as Readonly<Record<string, unknown>>)[key];
   } catch {
     // A getter that throws must not break a log line.
-    return Object.keys(value).map((key) => [key, undefined]);
+    return undefined;
   }
-}
-
-function isScalarObject(value: object): boolean {
-  return (
-    types.isDate(value) ||
-    types.isNativeError(value) ||
-    value instanceof Error ||
-    types.isSet(value) ||
-    types.isPromise(value) ||
-    types.isRegExp(value) ||
-    types.isAnyArrayBuffer(value) ||
-    types.isBoxedPrimitive(value) ||
-    ArrayBuffer.isView(value) ||
-    value instanceof URL
-  );
-}
-
-/** What is not text and not shown by its parts. */
-function scalarRepr(value: unknown): string {
-  switch (typeof value) {
-    case 'number':
-      return numberRepr(value);
-    case 'boolean':
-      return value ? 'True' : 'False';
-    case 'bigint':
-      return value.toString();
-    case 'undefined':
-      return 'None';
-    case 'function':
-      return `<function ${value.name === '' ? '<anonymous>' : value.name}>`;
-    case 'symbol':
-      return value.toString();
-    case 'string':
-      return quoted(value);
-    case 'object':
-      return value === null ? 'None' : objectRepr(value);
-  }
-}
-
-function objectRepr(value: object): string {
-  if (types.isDate(value)) return dateRepr(value);
-  if (types.isUint8Array(value)) return bytesRepr(value);
-  if (types.isSet(value)) return 'set()';
-  if (types.isBoxedPrimitive(value)) return scalarRepr(value.valueOf());
-  try {
-    if (value instanceof Error) return `${value.name}(${quoted(value.message)})`;
-    if (types.isRegExp(value)) return `re.compile(${quoted(value.source)})`;
-    if (value instanceof URL) return quoted(value.href);
-    return `<${value.constructor.name} object>`;
-  } catch {
-    return '<object>';
-  }
-}
-
-function numberRepr(value: number): string {
-  if (Number.isNaN(value)) return 'nan';
-  if (value === Infinity) return 'inf';
-  if (value === -Infinity) return '-inf';
-  if (Object.is(value, -0)) return '-0.0';
-  const text = String(value);
-  const magnitude = Math.abs(value);
-  // Python goes to exponents below 1e-4 and writes two digits there.
-  if (magnitude >= 1e-4 || value === 0) return text;
-  return (text.includes('e') ? text : value.toExponential()).replace(/e-(\d)$/, 'e-0$1');
-}
-
-function dateRepr(date: Date): string {
-  if (Number.isNaN(date.getTime())) return 'datetime.datetime(invalid)';
-  const parts = [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate()];
-  parts.push(date.getUTCHours(), date.getUTCMinutes());
-  const seconds = date.getUTCSeconds();
-  const microseconds = date.getUTCMilliseconds() * 1000;
-  if (seconds !== 0 || microseconds !== 0) parts.push(seconds);
-  if (microseconds !== 0) parts.push(microseconds);
-  return `datetime.datetime(${parts.join(', ')}, tzinfo=datetime.timezone.utc)`;
-}
-
-function bytesRepr(bytes: Uint8Array): string {
-  let text = '';
-  let hasSingle = false;
-  let hasDouble = false;
-  for (const byte of bytes) {
-    if (byte === 0x27) hasSingle = true;
-    if (byte === 0x22) hasDouble = true;
-    if (byte === 0x5c) text += '\\\\';
-    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
-    else text += SHORT_ESCAPES[byte] ?? `\\x${byte.toString(16).padStart(2, '0')}`;
-  }
-  return `b${inQuotes(text, hasSingle, hasDouble)}`;
-}
-
-const SHORT_ESCAPES: Readonly<Record<number, string>> = { 9: '\\t', 10: '\\n', 13: '\\r' };
-
-// Python's idea of what a terminal cannot show; a plain space is the one separator it prints.
-const UNPRINTABLE = /[\\\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
-
-function quoted(text: string): string {
-  const escaped = text.replace(UNPRINTABLE, escapeCharacter);
-  return inQuotes(escaped, text.includes("'"), text.includes('"'));
-}
-
-function inQuotes(escaped: string, hasSingle: boolean, hasDouble: boolean): string {
-  if (hasSingle && !hasDouble) return `"${escaped}"`;
-  return `'${hasSingle ? escaped.replaceAll("'", "\\'") : escaped}'`;
-}
-
-function escapeCharacter(character: string): string {
-  if (character === '\\') return '\\\\';
-  const code = character.codePointAt(0) ?? 0;
-  const short = SHORT_ESCAPES[code];
-  if (short !== undefined) return short;
-  const hex = code.toString(16);
-  if (code <= 0xff) return `\\x${hex.padStart(2, '0')}`;
-  return code <= 0xffff ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`;
 }
 
 /**
@@ -186,8 +81,8 @@ export function saferepr(value: unknown, maxLength = 1024): string {
 /** `saferepr` of positional arguments, which Python shows as a tuple: `()`, `(4,)`, `(4, 4)`. */
 export function tupleRepr(items: readonly unknown[], maxLength = 1024): string {
   const writer = new CutWriter(maxLength);
-  const entries = items.map((item) => [undefined, item] as const);
-  writer.container({ open: '(', close: items.length === 1 ? ',)' : ')', entries }, items, 0);
+  const close = items.length === 1 ? ',)' : ')';
+  writer.container({ open: '(', close, entries: itemsOf(items) }, items, 0);
   return writer.text;
 }
 
@@ -217,16 +112,20 @@ class CutWriter {
       this.container(parts, value, level);
       return;
     }
-    if (this.#full()) return;
-    this.#write(shorten(shortScalar(value), this.#left));
+    this.#shortened(shortScalar(value, this.#left));
   }
 
   container(parts: Parts, source: object, level: number): void {
-    if (this.#full()) return;
-    this.#write(parts.open);
+    if (level >= MAX_LEVELS) {
+      this.#shortened(`${parts.open}...${parts.close}`);
+      return;
+    }
+    const wasCut = this.#cut;
+    this.#token(parts.open);
+    // A container that comes after the cut leaves no trace; one whose own bracket fell to it is still closed.
+    if (wasCut) return;
     this.#ancestors.push(source);
-    if (level >= MAX_LEVELS && parts.entries.length > 0) this.#token('...');
-    else this.#entries(parts.entries, level);
+    this.#entries(parts.entries, level);
     this.#ancestors.pop();
     this.#close(parts.close);
   }
@@ -251,6 +150,10 @@ class CutWriter {
     this.#write(`'${shorten(text, this.#left).replaceAll("'", "\\'")}'`);
   }
 
+  #shortened(text: string): void {
+    if (!this.#full()) this.#write(shorten(text, this.#left));
+  }
+
   #token(text: string): void {
     if (!this.#full()) this.#write(text);
   }
@@ -263,7 +166,7 @@ class CutWriter {
 
   #write(text: string): void {
     this.text += text;
-    this.#left -= text.length;
+    this.#left -= lengthOf(text);
   }
 
   #full(): boolean {
@@ -275,9 +178,9 @@ class CutWriter {
   }
 }
 
-function shortScalar(value: unknown): string {
+function shortScalar(value: unknown, room: number): string {
   if (!types.isUint8Array(value)) return scalarRepr(value);
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const bytes = Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, Math.max(room, 0)));
   // Bytes that are text are shown as text, others in hexadecimal.
   const text = bytes.toString('latin1');
   return `b'${/^[\x20-\x7e]*$/.test(text) ? text : bytes.toString('hex')}'`;
@@ -286,7 +189,17 @@ function shortScalar(value: unknown): string {
 /** Text that does not fit ends in `...`, at a blank where there is one. */
 function shorten(text: string, room: number): string {
   if (text.length < room) return text;
-  const kept = text.slice(0, room);
+  // A character is at most two units, so that no more of a long text need be looked at.
+  const head = text.slice(0, room * 2);
+  if (lengthOf(head) < room) return text;
+  const kept = ASTRAL.test(head) ? Array.from(head).slice(0, room).join('') : head.slice(0, room);
   const blank = kept.lastIndexOf(' ');
   return `${blank === -1 ? kept : kept.slice(0, blank)}...`;
+}
+
+const ASTRAL = /[\ud800-\udbff]/;
+
+/** Python counts characters where JavaScript counts UTF-16 units. */
+function lengthOf(text: string): number {
+  return ASTRAL.test(text) ? Array.from(text).length : text.length;
 }
