@@ -1,45 +1,17 @@
 import type { Celery } from '../app/celery.ts';
-import { deferred } from '../core/async.ts';
-import type { Logger } from '../core/logger.ts';
-import type { Pool } from '../pool/pool.ts';
+import { deferred, sleep } from '../core/async.ts';
+import { errorRepr } from '../message/remote-error.ts';
 import type { Queue } from '../transport/topology.ts';
+import { assemble } from './assembly.ts';
+import type { WorkerParts } from './assembly.ts';
 import { Blueprint } from './blueprint.ts';
+import type { StopMode, WorkerEnd, WorkerOptions } from './options.ts';
+import type { WorkerState } from './state.ts';
 
-/** `warm`: running tasks finish, all other messages go back to the broker. `cold`: running tasks are ended too. */
-export type StopMode = 'warm' | 'cold';
+export type { StopMode, WorkerEnd, WorkerListener, WorkerOptions } from './options.ts';
 
-/** How a worker ended: on request, or by itself with the error that cannot be helped by trying again. */
-export interface WorkerEnd {
-  readonly how: StopMode | 'failed';
-  readonly error: Error | undefined;
-}
-
-/** What the terminal is told; each is called at most once unless said otherwise. */
-export interface WorkerListener {
-  /** Messages removed by the `purge` option. */
-  onPurged?(count: number): void;
-  /** All queues are consumed. */
-  onReady?(): void;
-  /** A shutdown began, or got harder: at most once for each mode. */
-  onStopping?(how: StopMode): void;
-}
-
-export interface WorkerOptions {
-  /** Full node name, `celery@host`. */
-  readonly hostname: string;
-  /** Runs the tasks; its size is the worker's concurrency. Started and stopped by the worker. */
-  readonly pool: Pool;
-  readonly logger: Logger;
-  /** Names of the queues to consume (`-Q`) instead of all of `task_queues`. */
-  readonly queues?: readonly string[];
-  /** Names of the queues not to consume (`-X`). */
-  readonly excludeQueues?: readonly string[];
-  /** Messages taken ahead for each slot; 0 = no limit. Default: `worker_prefetch_multiplier`. */
-  readonly prefetchMultiplier?: number;
-  /** Remove all messages that wait in the queues before consuming. Default false. */
-  readonly purge?: boolean;
-  readonly listener?: WorkerListener;
-}
+/** Settlements under way get this long in a cold shutdown. */
+const COLD_SETTLE_MS = 2000;
 
 /**
  * The daemon: takes task messages of one app from the broker, has the pool run them and settles their outcomes.
@@ -50,12 +22,20 @@ export class Worker {
   readonly hostname: string;
   /** Resolves when the worker has stopped and everything it opened is closed. Never rejects. */
   readonly finished: Promise<WorkerEnd>;
-  readonly #finished = deferred<WorkerEnd>();
-  readonly #blueprint: Blueprint;
   readonly #app: Celery;
   readonly #options: WorkerOptions;
+  readonly #finished = deferred<WorkerEnd>();
+  readonly #cold = deferred<undefined>();
+  /** Ends what waits: the boot, and the sending of what cannot be sent. */
+  readonly #booting = new AbortController();
+  readonly #sending = new AbortController();
+  #parts: WorkerParts | undefined;
+  #blueprint: Blueprint | undefined;
+  #mode: StopMode | undefined;
+  #failure: Error | undefined;
+  #stopping: Promise<void> | undefined;
 
-  /** @throws {QueueNotFound} a queue of `-Q` is not defined and `task_create_missing_queues` is off */
+  /** @throws {ImproperlyConfigured} a queue of `-Q` is not defined and `task_create_missing_queues` is off */
   constructor(app: Celery, options: WorkerOptions) {
     this.#app = app;
     this.#options = options;
@@ -63,35 +43,125 @@ export class Worker {
     this.finished = this.#finished.promise;
     if (options.queues !== undefined) app.queues.select(options.queues);
     if (options.excludeQueues !== undefined) app.queues.deselect(options.excludeQueues);
-    const { pool, logger } = options;
-    this.#blueprint = new Blueprint(
-      [{ name: 'pool', start: (signal) => pool.start(signal), stop: () => pool.stop() }],
-      logger,
-    );
   }
 
   /** The queues it consumes, as the banner lists them. */
   get queues(): readonly Queue[] {
-    return this.#app.queues.consumeFrom;
+    return this.#parts?.consumer.queues ?? this.#app.queues.consumeFrom;
+  }
+
+  /** What it has in hand. */
+  get state(): WorkerState | undefined {
+    return this.#parts?.state;
   }
 
   /**
    * Resolves when the worker is ready, or was stopped before that.
    *
-   * @param signal - aborting it stops the worker warmly
+   * @param signal - aborting it while the worker starts stops it
    * @throws the error that ended the worker before it was ready; `finished` resolves too, then
    */
   async start(signal: AbortSignal): Promise<void> {
-    await this.#blueprint.start(signal);
-    this.#options.listener?.onReady?.();
+    if (this.#blueprint !== undefined || this.#stopping !== undefined) return;
+    const giveUp = (): void => {
+      void this.stop('warm');
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    try {
+      await this.#boot();
+    } catch (error) {
+      if (this.#mode === undefined) {
+        await this.#fail(error);
+        throw error;
+      }
+      await this.finished;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
   }
 
-  /**
-   * Resolves like `finished`. Repeating it waits for the same end; `cold` during a warm stop ends the running tasks.
-   */
+  /** Resolves like `finished`. Repeating it waits for the same end; `cold` during a warm stop ends the running tasks. */
   async stop(how: StopMode): Promise<void> {
-    this.#options.listener?.onStopping?.(how);
-    await this.#blueprint.stop();
-    this.#finished.resolve({ how, error: undefined });
+    if (this.#mode === undefined || (this.#mode === 'warm' && how === 'cold')) {
+      this.#mode = how;
+      this.#options.listener?.onStopping?.(how);
+      if (how === 'cold') this.#cold.resolve(undefined);
+      this.#stopping ??= this.#shutDown();
+    }
+    await this.finished;
+  }
+
+  async #boot(): Promise<void> {
+    const { pool, logger, listener } = this.#options;
+    const { signal } = this.#booting;
+    const parts = assemble(this.#app, this.#options, {
+      sending: this.#sending.signal,
+      onFailed: (error) => void this.#fail(error),
+    });
+    this.#parts = parts;
+    // The order in which a worker starts; it stops in reverse.
+    this.#blueprint = new Blueprint(
+      [
+        { name: 'Pool', start: (starting) => pool.start(starting), stop: () => this.#stopPool() },
+        {
+          name: 'Consumer',
+          start: (starting) => parts.consumer.start(starting),
+          stop: () => parts.consumer.stop(),
+        },
+      ],
+      logger,
+    );
+    await this.#blueprint.start(signal);
+    signal.throwIfAborted();
+    logger.info(`${this.hostname} ready.`);
+    listener?.onReady?.();
+  }
+
+  /** The worker cannot go on: says why, and shuts down warmly. */
+  async #fail(error: unknown): Promise<void> {
+    if (this.#mode !== undefined || this.#failure !== undefined) return;
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    this.#options.logger.critical(`Unrecoverable error: ${errorRepr(error)}`, error);
+    this.#stopping ??= this.#shutDown();
+    await this.finished;
+  }
+
+  async #shutDown(): Promise<void> {
+    const { logger } = this.#options;
+    const parts = this.#parts;
+    try {
+      if (parts !== undefined) {
+        parts.state.stopping = true;
+        await parts.consumer.drain();
+        await parts.giveBack();
+        await Promise.race([parts.state.idle(), this.#cold.promise]);
+        if (this.#mode === 'cold') await this.#abandon(parts);
+      }
+      this.#booting.abort();
+      this.#sending.abort();
+      await this.#blueprint?.stop();
+    } catch (error) {
+      logger.error('The shutdown did not go as planned', error);
+    }
+    this.#finished.resolve({
+      how: this.#failure === undefined ? (this.#mode ?? 'warm') : 'failed',
+      error: this.#failure,
+    });
+  }
+
+  /** Ends the running tasks; those that are acknowledged late go back to the broker. */
+  async #abandon({ state }: WorkerParts): Promise<void> {
+    state.abandoned = true;
+    await this.#options.pool.kill();
+    const stop = new AbortController();
+    await Promise.race([state.idle(), sleep(COLD_SETTLE_MS, stop.signal).catch(() => undefined)]);
+    stop.abort();
+    await Promise.all([...state.active.values()].map((request) => request.settle('requeue')));
+  }
+
+  #stopPool(): Promise<void> {
+    const { pool } = this.#options;
+    return this.#mode === 'cold' ? pool.kill() : pool.stop();
   }
 }

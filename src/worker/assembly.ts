@@ -1,0 +1,157 @@
+import type { Celery } from '../app/celery.ts';
+import { acceptedTypes } from '../message/registry.ts';
+import { BadMessages } from './bad-messages.ts';
+import { Consumer } from './consumer.ts';
+import { ControlMailbox } from './consumer/control.ts';
+import { ping } from './control/inspect.ts';
+import { Panel } from './control/panel.ts';
+import { rateLimit } from './control/tasks.ts';
+import { Following } from './following.ts';
+import { Holding } from './holding.ts';
+import { Prefetch } from './prefetch.ts';
+import type { Request } from './request.ts';
+import { Results } from './results.ts';
+import { Runner } from './runner.ts';
+import { Settlement } from './settle.ts';
+import { WorkerState } from './state.ts';
+import { Strategies } from './strategy.ts';
+import { TaskLog } from './task-log.ts';
+import type { WorkerOptions } from './options.ts';
+
+/** What the worker's boot and shutdown deal with. */
+export interface WorkerParts {
+  readonly state: WorkerState;
+  readonly consumer: Consumer;
+  /** Returns to the broker what has not started. */
+  giveBack(): Promise<void>;
+}
+
+export interface AssemblyOptions {
+  /** Gives up sending what follows a task. */
+  readonly sending: AbortSignal;
+  readonly onFailed: (error: Error) => void;
+}
+
+/** Puts the parts of a worker together, bottom up; nothing runs yet. */
+export function assemble(app: Celery, options: WorkerOptions, assembly: AssemblyOptions): WorkerParts {
+  app.finalizeTasks();
+  const { settings } = app;
+  const { logger } = options;
+  const accept = acceptedTypes(settings.accept_content);
+  const state = new WorkerState();
+  const prefetch = new Prefetch({
+    concurrency: options.pool.size,
+    multiplier: options.prefetchMultiplier ?? settings.worker_prefetch_multiplier,
+    etaLimit: settings.worker_eta_task_limit,
+    logger,
+  });
+  const common = { app, options, accept, state, prefetch, sending: assembly.sending };
+  const { runner, bad } = runnerOf(common);
+  const holding = holdingOf(runner, common);
+  const receive = (request: Request): void => {
+    runner.receive(request, holding);
+  };
+  const strategies = new Strategies(app.tasks.values(), { accept, state, bad, logger, receive });
+  const takeUnstarted = (): Request[] => {
+    const unstarted = [...holding.takeAll(), ...runner.takeWaiting()];
+    for (const request of unstarted) state.forget(request);
+    return unstarted;
+  };
+  const consumer = consumerOf({ ...common, holding, strategies, takeUnstarted, onFailed: assembly.onFailed });
+  const giveBack = async (): Promise<void> => {
+    await Promise.all(takeUnstarted().map((request) => request.settle('requeue')));
+  };
+  return { state, consumer, giveBack };
+}
+
+interface Common {
+  readonly app: Celery;
+  readonly options: WorkerOptions;
+  readonly accept: ReadonlySet<string>;
+  readonly state: WorkerState;
+  readonly prefetch: Prefetch;
+  readonly sending: AbortSignal;
+}
+
+function runnerOf({ app, options, accept, state, prefetch, sending }: Common): {
+  readonly runner: Runner;
+  readonly bad: BadMessages;
+} {
+  const { hostname, pool, logger } = options;
+  const { settings, backend } = app;
+  const log = new TaskLog(logger);
+  const results = new Results({ backend, hostname, extended: settings.result_extended, logger });
+  const bad = new BadMessages({ accept, logger, results, state });
+  const following = new Following({ app, hostname, accept, logger, signal: sending });
+  const settlement = new Settlement({ results, following, bad, log, logger });
+  const resultSerializer = settings.result_serializer;
+  const parts = { hostname, pool, state, results, settlement, prefetch, log, logger, resultSerializer };
+  return { runner: new Runner(parts), bad };
+}
+
+function holdingOf(runner: Runner, { app, prefetch }: Common): Holding {
+  const holding: Holding = new Holding({
+    prefetch,
+    onDue: (request) => {
+      runner.admit(request, holding);
+    },
+    onToken: (request) => {
+      runner.run(request);
+    },
+  });
+  const { settings } = app;
+  if (settings.worker_disable_rate_limits) return holding;
+  for (const task of app.tasks.values()) {
+    const rate = task.options.rateLimit ?? settings.task_default_rate_limit;
+    if (rate !== null) holding.limit(task.name, rate);
+  }
+  return holding;
+}
+
+interface ConsumerSurroundings extends Common {
+  readonly holding: Holding;
+  readonly strategies: Strategies;
+  readonly takeUnstarted: () => unknown;
+  readonly onFailed: (error: Error) => void;
+}
+
+function consumerOf(parts: ConsumerSurroundings): Consumer {
+  const { app, options, state, prefetch, strategies } = parts;
+  const { settings } = app;
+  const { logger, listener } = options;
+  const transport = app.transport();
+  const hasMailbox = settings.worker_enable_remote_control && transport.can.fanout;
+  return new Consumer({
+    transport,
+    queues: app.queues.consumeFrom,
+    prefetch,
+    mailbox: hasMailbox ? mailboxOf(parts) : undefined,
+    logger,
+    retry: settings.broker_connection_retry,
+    retryOnStartup: settings.broker_connection_retry_on_startup ?? settings.broker_connection_retry,
+    maxRetries: settings.broker_connection_max_retries,
+    purge: options.purge ?? false,
+    onPurged: (count) => listener?.onPurged?.(count),
+    onDelivery: (delivery, session) => {
+      strategies.onDelivery(delivery, session);
+    },
+    onLost: () => {
+      parts.takeUnstarted();
+      const isReduced = !state.stopping && settings.worker_enable_prefetch_count_reduction;
+      if (isReduced) prefetch.reduce(state.active.size);
+    },
+    onFailed: parts.onFailed,
+  });
+}
+
+function mailboxOf({ app, options, accept, holding }: ConsumerSurroundings): ControlMailbox {
+  const { hostname, logger } = options;
+  return new ControlMailbox({
+    view: { app, hostname, holding, logger },
+    panel: new Panel([ping, rateLimit]),
+    clock: app.clock,
+    settings: app.settings,
+    accept,
+    logger,
+  });
+}

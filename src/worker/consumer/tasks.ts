@@ -1,0 +1,139 @@
+import { sleep } from '../../core/async.ts';
+import type { Logger } from '../../core/logger.ts';
+import { delayMs } from '../../core/retry.ts';
+import type { Queue } from '../../transport/topology.ts';
+import type { Channel, Connection, Consumer, Delivery } from '../../transport/transport.ts';
+import type { Prefetch } from '../prefetch.ts';
+import type { Session } from '../request.ts';
+
+/** Pauses between attempts to consume a queue that the broker does not let us consume. */
+const QUEUE_RETRY = {
+  maxRetries: null,
+  intervalStartMs: 0,
+  intervalStepMs: 2000,
+  intervalMaxMs: 32_000,
+} as const;
+
+export interface TaskSessionOptions {
+  readonly prefetch: Prefetch;
+  readonly logger: Logger;
+  readonly onDelivery: (delivery: Delivery, session: Session) => void;
+}
+
+/** The subscriptions to queues of tasks over one channel. When the channel is gone, so is the session. */
+export class TaskSession implements Session {
+  /** Settles when the channel is gone: with the error, or undefined when `close` closed it. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #connection: Connection;
+  readonly #channel: Channel;
+  readonly #options: TaskSessionOptions;
+  readonly #consumers = new Map<string, Consumer | undefined>();
+  readonly #ending = new AbortController();
+  #open = true;
+
+  private constructor(connection: Connection, channel: Channel, options: TaskSessionOptions) {
+    this.#connection = connection;
+    this.#channel = channel;
+    this.#options = options;
+    this.closed = channel.closed.then((error) => {
+      this.#open = false;
+      this.#ending.abort();
+      return error;
+    });
+  }
+
+  static async open(connection: Connection, options: TaskSessionOptions): Promise<TaskSession> {
+    const channel = await connection.openChannel({ confirm: false });
+    const session = new TaskSession(connection, channel, options);
+    try {
+      await options.prefetch.attach((count) => channel.prefetch(count));
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Declares the queue and subscribes to it. @throws {OperationalError} the broker refuses it */
+  async add(queue: Queue): Promise<void> {
+    this.#consumers.set(queue.name, undefined);
+    await declare(this.#connection, queue);
+    // Meanwhile it may have been cancelled.
+    if (!this.#open || !this.#consumers.has(queue.name)) return;
+    const { onDelivery } = this.#options;
+    const consumer = await this.#channel.consume(
+      queue,
+      (delivery) => {
+        onDelivery(delivery, this);
+      },
+      () => {
+        this.#onCancelled(queue);
+      },
+    );
+    if (this.#consumers.has(queue.name)) this.#consumers.set(queue.name, consumer);
+    else await consumer[Symbol.asyncDispose]();
+  }
+
+  /** Like `add`, but goes on trying while the session lasts. */
+  async keepAdding(queue: Queue): Promise<void> {
+    const { signal } = this.#ending;
+    for (let attempt = 1; ; attempt += 1) {
+      const pauseMs = delayMs(QUEUE_RETRY, attempt);
+      try {
+        await sleep(pauseMs, signal);
+        await this.add(queue);
+        return;
+      } catch (error) {
+        if (signal.aborted || !this.#consumers.has(queue.name)) return;
+        const nextMs = delayMs(QUEUE_RETRY, attempt + 1);
+        this.#options.logger.error(
+          `consumer: Cannot consume from queue ${queue.name}. Trying again in ${(nextMs / 1000).toFixed(2)} seconds...`,
+          error,
+        );
+      }
+    }
+  }
+
+  /** Ends the subscription to one queue. */
+  async cancel(name: string): Promise<void> {
+    const consumer = this.#consumers.get(name);
+    this.#consumers.delete(name);
+    await consumer?.[Symbol.asyncDispose]();
+  }
+
+  /** Ends all subscriptions; messages that were delivered stay here. */
+  async cancelAll(): Promise<void> {
+    this.#ending.abort();
+    await Promise.all([...this.#consumers.keys()].map((name) => this.cancel(name)));
+  }
+
+  /** Closes the channel; the broker takes back what is not settled. */
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await this.#channel[Symbol.asyncDispose]();
+    await this.closed;
+  }
+
+  #onCancelled(queue: Queue): void {
+    if (this.#ending.signal.aborted || !this.#consumers.has(queue.name)) return;
+    this.#options.logger.warning(
+      `consumer: The broker has ended the subscription to queue ${queue.name}; subscribing again`,
+    );
+    // It handles its errors itself.
+    void this.keepAdding(queue);
+  }
+}
+
+/** Over a channel of its own: a queue that exists with other properties makes the broker close it. */
+async function declare(connection: Connection, queue: Queue): Promise<void> {
+  const channel = await connection.openChannel({ confirm: false });
+  try {
+    await channel.declareQueue(queue);
+  } finally {
+    await channel[Symbol.asyncDispose]();
+  }
+}

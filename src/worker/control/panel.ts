@@ -1,0 +1,38 @@
+import type { Celery } from '../../app/celery.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Holding } from '../holding.ts';
+
+/** What control commands see and change of a worker. */
+export interface WorkerView {
+  readonly app: Celery;
+  readonly hostname: string;
+  readonly holding: Holding;
+  readonly logger: Logger;
+}
+
+/** Arguments by name, as they came. */
+export type ControlArguments = Readonly<Record<string, unknown>>;
+
+/** One remote control command. */
+export interface ControlCommand {
+  readonly name: string;
+  /** Whether it changes the worker (`control`) or asks it (`inspect`). */
+  readonly kind: 'control' | 'inspect';
+  /** Its arguments, as a usage line shows them. */
+  readonly usage: string;
+  /** @returns the reply: `{ ok: … }`, `{ error: … }` or data */
+  run(worker: WorkerView, args: ControlArguments): unknown;
+}
+
+/** The control commands of a worker, by name. */
+export class Panel {
+  readonly #commands: ReadonlyMap<string, ControlCommand>;
+
+  constructor(commands: readonly ControlCommand[]) {
+    this.#commands = new Map(commands.map((command) => [command.name, command]));
+  }
+
+  get(name: string): ControlCommand | undefined {
+    return this.#commands.get(name);
+  }
+}

@@ -1,0 +1,130 @@
+import { isRecord, toCamelCase } from '../app/option-names.ts';
+import type { ApplyOptions } from '../app/options.ts';
+import type { Celery } from '../app/celery.ts';
+import { afterFailure, afterSuccess } from '../canvas/callbacks.ts';
+import type { FollowUp, FollowUps, Origin, Sender } from '../canvas/callbacks.ts';
+import { InvalidTaskError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Embed } from '../message/message.ts';
+import type { EncodedValue, ResultTuple, RetryRequest } from '../message/outcome.ts';
+import { decodeTaskBody } from '../message/protocol2.ts';
+import { DEFAULT_LIMITS, decodeValue } from '../message/registry.ts';
+import { nextRun } from './next-run.ts';
+import type { Request } from './request.ts';
+
+/** The broker may be away for a while: a task that has run must not end without what follows it. */
+const UNTIL_SENT = { maxRetries: null, intervalStart: 0.2, intervalStep: 0.5, intervalMax: 5 } as const;
+
+export interface FollowingOptions {
+  readonly app: Celery;
+  readonly hostname: string;
+  /** Content types that may be decoded. */
+  readonly accept: ReadonlySet<string>;
+  readonly logger: Logger;
+  /** Gives up what could not be sent yet. */
+  readonly signal: AbortSignal;
+}
+
+/** Sends what follows a task: its next run, its callbacks, the next step of its chain, its error callbacks. */
+export class Following implements Sender {
+  readonly #app: Celery;
+  readonly #origin: string;
+  readonly #accept: ReadonlySet<string>;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
+
+  constructor({ app, hostname, accept, logger, signal }: FollowingOptions) {
+    this.#app = app;
+    this.#origin = `gen${process.pid}@${hostname.slice(hostname.indexOf('@') + 1)}`;
+    this.#accept = accept;
+    this.#logger = logger;
+    this.#signal = signal;
+  }
+
+  /** @returns what was sent, as children of the task */
+  success(request: Request, embed: EncodedValue, result: EncodedValue): Promise<readonly ResultTuple[]> {
+    return this.#sendAll(request, afterSuccess(decodeValue(embed) as Embed, decodeValue(result)));
+  }
+
+  async failure(request: Request, embed: EncodedValue): Promise<void> {
+    await this.#sendAll(request, afterFailure(decodeValue(embed) as Embed, request.id));
+  }
+
+  /** The same for a task whose process is gone: nobody has read its message yet. */
+  async unrunFailure(request: Request): Promise<void> {
+    let embed: Embed;
+    try {
+      ({ embed } = decodeTaskBody(request.envelope, this.#accept, DEFAULT_LIMITS));
+    } catch (error) {
+      this.#logger.error(`The error callbacks of ${request.label} cannot be read`, error);
+      return;
+    }
+    await this.#sendAll(request, afterFailure(embed, request.id));
+  }
+
+  /** Sends the next run of the task where this one came from, unless `retry()` names another place. */
+  async retry(request: Request, retry: RetryRequest): Promise<void> {
+    const message = nextRun(request, retry, this.#origin);
+    await this.#app.producer.publish(message, this.#targetOf(request, retry.options), {
+      retry: { maxRetries: null, intervalStartMs: 200, intervalStepMs: 500, intervalMaxMs: 5000 },
+      signal: this.#signal,
+    });
+  }
+
+  async send(call: FollowUp, origin: Origin): Promise<string> {
+    const result = await this.#app.sendTask(call.task, call.args, {
+      ...applyOptions(call.options),
+      kwargs: call.kwargs,
+      rootId: origin.rootId,
+      parentId: origin.id,
+      addToParent: false,
+      ...(call.chain !== null && { chain: call.chain }),
+      retry: true,
+      retryPolicy: UNTIL_SENT,
+      signal: this.#signal,
+    });
+    return result.id;
+  }
+
+  async #sendAll(request: Request, { calls, unsupported }: FollowUps): Promise<readonly ResultTuple[]> {
+    for (const part of unsupported) {
+      this.#logger.error(
+        `Task ${request.label} is part of a workflow that is not supported yet (${part}): it is not continued`,
+      );
+    }
+    const { headers, envelope } = request;
+    const origin = { id: headers.id, rootId: headers.root_id ?? headers.id };
+    const { replyTo } = envelope.properties;
+    const ids = await Promise.all(
+      calls.map((call) =>
+        this.send(
+          replyTo === undefined ? call : { ...call, options: { reply_to: replyTo, ...call.options } },
+          origin,
+        ),
+      ),
+    );
+    return ids.map((id) => [[id, null], null]);
+  }
+
+  #targetOf(request: Request, options: RetryRequest['options']): { exchange: string; routingKey: string } {
+    const { queue, exchange, routing_key: routingKey } = options;
+    if (queue === undefined && exchange === undefined && routingKey === undefined) {
+      return { exchange: request.delivery.exchange, routingKey: request.delivery.routingKey };
+    }
+    return this.#app.router.route({
+      name: request.headers.task,
+      args: [],
+      kwargs: {},
+      options: applyOptions({ queue, exchange, routing_key: routingKey }),
+      task: this.#app.tasks.get(request.headers.task),
+    }).target;
+  }
+}
+
+/** `apply_async` options in Celery's names as ours. */
+function applyOptions(options: Readonly<Record<string, unknown>>): ApplyOptions {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
+  const named: unknown = Object.fromEntries(entries.map(([name, value]) => [toCamelCase(name), value]));
+  if (!isRecord(named)) throw new InvalidTaskError('the options of a signature are not a dict');
+  return named as ApplyOptions;
+}

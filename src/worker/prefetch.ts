@@ -1,0 +1,123 @@
+import type { Logger } from '../core/logger.ts';
+
+/** Messages held for a rate limit beyond the usual window, so that they do not keep other types of task waiting. */
+const LONGEST_RATE_QUEUE = 1000;
+
+export interface PrefetchOptions {
+  /** Slots of the pool. */
+  readonly concurrency: number;
+  /** Messages taken ahead for each slot; 0 = no limit. */
+  readonly multiplier: number;
+  /** `worker_eta_task_limit`: the window never grows beyond it for messages that wait for their time. */
+  readonly etaLimit: number | null;
+  readonly logger: Logger;
+}
+
+/**
+ * How many unsettled messages the broker may leave with this worker.
+ *
+ * A message that is held for its time or for a token would otherwise take the place of one that could run, so each raises
+ * the window by one. Changes of one turn of the event loop reach the broker as one.
+ */
+export class Prefetch {
+  readonly #base: number;
+  readonly #multiplier: number;
+  readonly #etaLimit: number | null;
+  readonly #logger: Logger;
+  #apply: ((count: number) => Promise<void>) | undefined;
+  #reduced = 0;
+  #waitingForTime = 0;
+  #waitingForToken = 0;
+  #applied: number | undefined;
+  #scheduled = false;
+  #applying = false;
+
+  constructor({ concurrency, multiplier, etaLimit, logger }: PrefetchOptions) {
+    this.#base = concurrency * multiplier;
+    this.#multiplier = multiplier;
+    this.#etaLimit = etaLimit;
+    this.#logger = logger;
+  }
+
+  /** The window now; 0 = no limit. */
+  get count(): number {
+    if (this.#base === 0) return 0;
+    const usual = this.#base - this.#reduced;
+    const raised = usual + this.#waitingForTime;
+    const withTime = this.#etaLimit === null ? raised : Math.max(usual, Math.min(raised, this.#etaLimit));
+    return withTime + Math.min(this.#waitingForToken, LONGEST_RATE_QUEUE);
+  }
+
+  /** Sets the window of a new channel, and from now on every change of it. */
+  async attach(apply: (count: number) => Promise<void>): Promise<void> {
+    this.#apply = apply;
+    this.#applied = this.count;
+    await apply(this.#applied);
+  }
+
+  /** Forgets the channel; nothing is held any more. */
+  detach(): void {
+    this.#apply = undefined;
+    this.#applied = undefined;
+    this.#waitingForTime = 0;
+    this.#waitingForToken = 0;
+  }
+
+  holdForTime(change: 1 | -1): void {
+    this.#waitingForTime = Math.max(0, this.#waitingForTime + change);
+    this.#schedule();
+  }
+
+  holdForToken(change: 1 | -1): void {
+    this.#waitingForToken = Math.max(0, this.#waitingForToken + change);
+    this.#schedule();
+  }
+
+  /** After a lost connection: takes less ahead while tasks of the time before are still running. */
+  reduce(running: number): void {
+    const reduced = Math.min(running * this.#multiplier, this.#base - this.#multiplier);
+    if (running === 0 || reduced <= 0) return;
+    this.#reduced = reduced;
+    this.#logger.info(
+      `Temporarily reducing the prefetch count to ${this.#base - reduced} to avoid over-fetching since ${running} tasks are currently being processed.\n` +
+        `The prefetch count will be gradually restored to ${this.#base} as the tasks complete processing.`,
+    );
+  }
+
+  /** One of those tasks has ended. */
+  restore(): void {
+    if (this.#reduced === 0) return;
+    this.#reduced = Math.max(0, this.#reduced - this.#multiplier);
+    this.#schedule();
+    if (this.#reduced > 0) return;
+    this.#logger.info(
+      `Resuming normal operations following a restart.\nPrefetch count has been restored to the maximum of ${this.#base}`,
+    );
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#applying || this.#apply === undefined || this.#base === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const apply = this.#apply;
+    const { count } = this;
+    if (apply === undefined || count === this.#applied) return;
+    this.#applying = true;
+    this.#applied = count;
+    apply(count)
+      // The channel is gone; the next one gets the window when it is attached.
+      .catch((error: unknown) => {
+        this.#logger.debug('The prefetch count could not be changed', error);
+      })
+      .finally(() => {
+        this.#applying = false;
+        if (this.#apply === apply && this.count !== this.#applied) this.#schedule();
+      });
+  }
+}

@@ -1,0 +1,155 @@
+import type { Logger } from '../core/logger.ts';
+import type { ResolvedTaskOptions } from '../app/options.ts';
+import type { Envelope, TaskHeaders } from '../message/message.ts';
+import type { Job, PoolProcess } from '../pool/pool.ts';
+import type { Delivery } from '../transport/transport.ts';
+
+/** What becomes of a message: done with, back to its queue, or dropped (dead-lettered where the queue says so). */
+export type Verdict = 'ack' | 'requeue' | 'drop';
+
+/** The channel that a delivery came by. */
+export interface Session {
+  /** False once the channel is gone: the broker has taken back what was not settled. */
+  readonly open: boolean;
+}
+
+/** Keeps verdicts that could not be given because the channel was gone. */
+export interface MissedVerdicts {
+  remember(request: Request, verdict: Verdict): void;
+}
+
+export interface RequestParts {
+  /** Of its task. */
+  readonly options: ResolvedTaskOptions;
+  readonly headers: TaskHeaders;
+  readonly userHeaders: Readonly<Record<string, unknown>> | null;
+  readonly envelope: Envelope;
+  readonly delivery: Delivery;
+  readonly session: Session;
+  /** When the task may run and until when, in milliseconds since the epoch. */
+  readonly etaMs: number | undefined;
+  readonly expiresMs: number | undefined;
+  readonly missed: MissedVerdicts;
+  readonly logger: Logger;
+}
+
+/** One task message in this worker, from its delivery to its verdict. */
+export class Request {
+  /** Of its task. */
+  readonly options: ResolvedTaskOptions;
+  readonly headers: TaskHeaders;
+  readonly userHeaders: Readonly<Record<string, unknown>> | null;
+  readonly envelope: Envelope;
+  readonly etaMs: number | undefined;
+  readonly expiresMs: number | undefined;
+  /** Where it runs, once a process has it. */
+  process: PoolProcess | undefined;
+  /** The last state stored before the end; the end waits for it, so that it is not overtaken. */
+  stored: Promise<void> | undefined;
+  /** Its task has ended; what is left is to store and to send. */
+  ended = false;
+  readonly #missed: MissedVerdicts;
+  readonly #logger: Logger;
+  #delivery: Delivery;
+  #session: Session;
+  #settled = false;
+
+  constructor(parts: RequestParts) {
+    this.options = parts.options;
+    this.headers = parts.headers;
+    this.userHeaders = parts.userHeaders;
+    this.envelope = parts.envelope;
+    this.etaMs = parts.etaMs;
+    this.expiresMs = parts.expiresMs;
+    this.#missed = parts.missed;
+    this.#logger = parts.logger;
+    this.#delivery = parts.delivery;
+    this.#session = parts.session;
+  }
+
+  get id(): string {
+    return this.headers.id;
+  }
+
+  /** As logs name it: `tasks.add[id]`. */
+  get label(): string {
+    return `${this.headers.shadow ?? this.headers.task}[${this.headers.id}]`;
+  }
+
+  get acksLate(): boolean {
+    return this.options.acksLate;
+  }
+
+  get delivery(): Delivery {
+    return this.#delivery;
+  }
+
+  /** Its delivery waits for a verdict. */
+  get unsettled(): boolean {
+    return !this.#settled;
+  }
+
+  get expired(): boolean {
+    return this.expiresMs !== undefined && this.expiresMs <= Date.now();
+  }
+
+  /** The broker has delivered the running task again after a lost connection: this delivery gets the verdict now. */
+  rejoin(delivery: Delivery, session: Session): void {
+    this.#delivery = delivery;
+    this.#session = session;
+    this.#settled = false;
+  }
+
+  /** Gives the verdict, once; later ones are ignored. Never rejects. */
+  async settle(verdict: Verdict): Promise<void> {
+    if (this.#settled) return;
+    this.#settled = true;
+    const session = this.#session;
+    const isLost = (): boolean => !session.open;
+    if (isLost()) {
+      this.#missed.remember(this, verdict);
+      return;
+    }
+    try {
+      await give(this.#delivery, verdict);
+    } catch (error) {
+      this.#missed.remember(this, verdict);
+      if (!isLost())
+        this.#logger.warning(`The message of ${this.label} could not be settled (${verdict})`, error);
+    }
+  }
+
+  /** What the pool needs to run it. */
+  job(hostname: string): Job {
+    const { headers, envelope, options } = this;
+    const { properties } = envelope;
+    const [hard, soft] = headers.timelimit;
+    const { compression } = envelope.headers;
+    return {
+      id: headers.id,
+      task: headers.task,
+      headers,
+      userHeaders: this.userHeaders,
+      body: envelope.body,
+      contentType: envelope.contentType,
+      contentEncoding: envelope.contentEncoding,
+      ...(typeof compression === 'string' && { compression }),
+      deliveryInfo: {
+        exchange: this.#delivery.exchange,
+        routing_key: this.#delivery.routingKey,
+        priority: properties.priority ?? null,
+        redelivered: this.#delivery.redelivered,
+      },
+      replyTo: properties.replyTo ?? null,
+      correlationId: properties.correlationId ?? null,
+      hostname,
+      timeLimit: hard ?? options.timeLimit ?? undefined,
+      softTimeLimit: soft ?? options.softTimeLimit ?? undefined,
+    };
+  }
+}
+
+/** Tells the broker what becomes of a delivery. */
+export function give(delivery: Delivery, verdict: Verdict): Promise<void> {
+  return verdict === 'ack' ? delivery.ack() : delivery.reject({ requeue: verdict === 'requeue' });
+}

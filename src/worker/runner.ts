@@ -1,0 +1,173 @@
+import type { Logger } from '../core/logger.ts';
+import { STARTED } from '../core/states.ts';
+import type { Outcome } from '../message/outcome.ts';
+import { encodeValue } from '../message/registry.ts';
+import type { JobEvents, Pool, PoolProcess, StateUpdate } from '../pool/pool.ts';
+import type { Holding } from './holding.ts';
+import type { Prefetch } from './prefetch.ts';
+import type { Request } from './request.ts';
+import type { Results } from './results.ts';
+import type { Settlement } from './settle.ts';
+import type { WorkerState } from './state.ts';
+import type { TaskLog } from './task-log.ts';
+
+export interface RunnerOptions {
+  readonly hostname: string;
+  readonly pool: Pool;
+  readonly state: WorkerState;
+  readonly results: Results;
+  readonly settlement: Settlement;
+  readonly prefetch: Prefetch;
+  readonly log: TaskLog;
+  readonly logger: Logger;
+  /** `result_serializer`. */
+  readonly resultSerializer: string;
+}
+
+/** Takes requests from their arrival through the pool to their end. */
+export class Runner {
+  readonly #options: RunnerOptions;
+  // In order of arrival. Here, not in the pool: a task that expires while it waits must not run.
+  readonly #waiting = new Set<Request>();
+  readonly #submitted = new Set<Request>();
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  /** A message has arrived and was read. @param holding - keeps it until it may run */
+  receive(request: Request, holding: Holding): void {
+    const { state, log } = this.#options;
+    state.reserved.add(request);
+    log.received(request);
+    if (request.expired) this.#revoke(request);
+    else if (request.etaMs !== undefined && request.etaMs > Date.now())
+      holding.holdUntil(request, request.etaMs);
+    else this.admit(request, holding);
+  }
+
+  /** Its time has come. */
+  admit(request: Request, holding: Holding): void {
+    if (request.expired) this.#revoke(request);
+    else if (holding.admit(request)) this.run(request);
+  }
+
+  /** Runs it as soon as a slot is free. */
+  run(request: Request): void {
+    this.#waiting.add(request);
+    this.pump();
+  }
+
+  /** Gives waiting requests to free slots; called by itself at the end of each task, and by whoever adds slots. */
+  pump(): void {
+    const { pool, state } = this.#options;
+    for (const request of this.#waiting) {
+      if (state.stopping || this.#submitted.size >= pool.size) return;
+      this.#waiting.delete(request);
+      if (request.expired) this.#revoke(request);
+      else this.#submit(request);
+    }
+  }
+
+  /** Requests that wait for a slot; they are forgotten here. */
+  takeWaiting(): Request[] {
+    const { pool, state } = this.#options;
+    const ids = new Set(pool.takeWaiting());
+    // A slot whose process is being replaced: the pool has the job, no process has.
+    const unstarted = [...this.#submitted].filter(
+      (request) => request.process === undefined && !request.ended && ids.has(request.id),
+    );
+    for (const request of unstarted) {
+      this.#submitted.delete(request);
+      state.end();
+    }
+    const taken = [...unstarted, ...this.#waiting];
+    this.#waiting.clear();
+    return taken;
+  }
+
+  #submit(request: Request): void {
+    const { pool, state, hostname } = this.#options;
+    state.begin();
+    state.jobs += 1;
+    const job = state.jobs;
+    this.#submitted.add(request);
+    void pool.submit(request.job(hostname), new Run(request, this.#options)).then((outcome) => {
+      this.#submitted.delete(request);
+      this.pump();
+      return this.#end(request, outcome, job);
+    });
+  }
+
+  async #end(request: Request, outcome: Outcome, job: number): Promise<void> {
+    const { state, settlement, prefetch } = this.#options;
+    // A cold shutdown decides itself about the tasks that it ended.
+    if (!(state.abandoned && wasEnded(outcome))) await settlement.settle(request, outcome, job);
+    state.forget(request);
+    prefetch.restore();
+    state.end();
+  }
+
+  #revoke(request: Request): void {
+    const { state, settlement } = this.#options;
+    state.begin();
+    void settlement.revoke(request, 'expired').then(() => {
+      state.forget(request);
+      state.end();
+    });
+  }
+}
+
+function wasEnded({ kind }: Outcome): boolean {
+  return kind === 'lost' || kind === 'terminated' || kind === 'timeout';
+}
+
+/** What the pool tells about one run. */
+class Run implements JobEvents {
+  readonly #request: Request;
+  readonly #options: RunnerOptions;
+
+  constructor(request: Request, options: RunnerOptions) {
+    this.#request = request;
+    this.#options = options;
+  }
+
+  onAccepted(process: PoolProcess): void {
+    const request = this.#request;
+    request.process = process;
+    this.#options.state.accepted(request);
+    // `settle` never rejects.
+    if (!request.acksLate) void request.settle('ack');
+    const { trackStarted, ignoreResult } = request.options;
+    if (trackStarted && !ignoreResult && !request.headers.ignore_result) this.#storeStarted(process);
+  }
+
+  async onState({ state, meta }: StateUpdate): Promise<void> {
+    const stored = this.#options.results.store(this.#request, state, { result: meta });
+    this.#track(stored);
+    await stored;
+  }
+
+  onSoftTimeout(seconds: number): void {
+    this.#options.log.softLimit(this.#request, seconds);
+  }
+
+  #storeStarted({ pid }: PoolProcess): void {
+    const { results, resultSerializer, hostname } = this.#options;
+    const result = encodeValue({ pid, hostname }, resultSerializer);
+    this.#track(results.store(this.#request, STARTED, { result }));
+  }
+
+  /** The end of the task waits for it, and does not fail with it. */
+  #track(stored: Promise<void>): void {
+    const request = this.#request;
+    const before = request.stored;
+    request.stored = stored.then(
+      () => before,
+      (error: unknown) => {
+        this.#options.logger.error(`A state of ${request.label} could not be stored`, error);
+        return before;
+      },
+    );
+  }
+}

@@ -1,0 +1,197 @@
+import { constants } from 'node:os';
+import {
+  BackendError,
+  OperationalError,
+  TaskRevokedError,
+  TimeLimitExceeded,
+  WorkerLostError,
+} from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { FAILURE, RETRY, REVOKED, SUCCESS } from '../core/states.ts';
+import type { Outcome, RemoteError } from '../message/outcome.ts';
+import { toRemoteError } from '../message/remote-error.ts';
+import type { BadMessages } from './bad-messages.ts';
+import type { Following } from './following.ts';
+import type { Request } from './request.ts';
+import type { Results } from './results.ts';
+import type { TaskLog } from './task-log.ts';
+
+type Ended<Kind extends Outcome['kind']> = Extract<Outcome, { kind: Kind }>;
+
+export interface SettlementOptions {
+  readonly results: Results;
+  readonly following: Following;
+  readonly bad: BadMessages;
+  readonly log: TaskLog;
+  readonly logger: Logger;
+}
+
+/**
+ * Settles how each task ended: sends what follows, stores the state, and only then acknowledges late.
+ *
+ * A crash between two of these steps repeats the task; the other order would lose it.
+ */
+export class Settlement {
+  readonly #results: Results;
+  readonly #following: Following;
+  readonly #bad: BadMessages;
+  readonly #log: TaskLog;
+  readonly #logger: Logger;
+
+  constructor({ results, following, bad, log, logger }: SettlementOptions) {
+    this.#results = results;
+    this.#following = following;
+    this.#bad = bad;
+    this.#log = log;
+    this.#logger = logger;
+  }
+
+  /** Never rejects. @param job - number of the job, named when its process was lost */
+  async settle(request: Request, outcome: Outcome, job: number): Promise<void> {
+    request.ended = true;
+    try {
+      if (request.stored !== undefined) await request.stored;
+      await this.#apply(request, outcome, job);
+    } catch (error) {
+      await this.#giveUp(request, error);
+    }
+  }
+
+  /** The task expired, or was revoked, before it ran. Never rejects. */
+  async revoke(request: Request, reason: string): Promise<void> {
+    this.#log.discarded(request);
+    try {
+      if (storesErrors(request)) await this.#storeError(request, REVOKED, new TaskRevokedError(reason));
+      await request.settle('ack');
+    } catch (error) {
+      await this.#giveUp(request, error);
+    }
+  }
+
+  #apply(request: Request, outcome: Outcome, job: number): Promise<void> {
+    switch (outcome.kind) {
+      case 'success':
+        return this.#succeed(request, outcome);
+      case 'failure':
+        return this.#fail(request, outcome);
+      case 'retry':
+        return this.#retry(request, outcome);
+      case 'ignore':
+        this.#log.ignored(request);
+        return request.settle('ack');
+      case 'reject':
+        this.#log.rejected(request, outcome);
+        return request.settle(outcome.requeue ? 'requeue' : 'drop');
+      case 'timeout':
+        return this.#timeOut(request, outcome);
+      case 'terminated':
+        return this.#terminate(request);
+      case 'lost':
+        return this.#lose(request, outcome, job);
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  async #succeed(request: Request, outcome: Ended<'success'>): Promise<void> {
+    const { result, call } = outcome;
+    let { children } = outcome;
+    if (outcome.embed !== null) {
+      children = [...children, ...(await this.#following.success(request, outcome.embed, result))];
+    }
+    if (!ignoresResult(request)) await this.#results.store(request, SUCCESS, { result, children, call });
+    await request.settle('ack');
+    this.#log.succeeded(request, outcome);
+  }
+
+  async #fail(request: Request, outcome: Ended<'failure'>): Promise<void> {
+    const { error, children, call } = outcome;
+    const unreadable = this.#bad.reread(request.envelope, error);
+    if (unreadable === undefined) this.#log.failed(request, outcome);
+    if (storesErrors(request)) {
+      await this.#results.store(request, FAILURE, { error, traceback: error.traceback, children, call });
+    }
+    if (outcome.embed !== null) await this.#following.failure(request, outcome.embed);
+    const acknowledged = request.options.acksOnFailureOrTimeout && unreadable === undefined;
+    await request.settle(acknowledged ? 'ack' : 'drop');
+  }
+
+  async #retry(request: Request, outcome: Ended<'retry'>): Promise<void> {
+    await this.#following.retry(request, outcome.request);
+    if (storesErrors(request)) {
+      const { error } = outcome;
+      const children = [...outcome.children, [[request.id, null], null] as const];
+      await this.#results.store(request, RETRY, { error, traceback: error?.traceback ?? null, children });
+    }
+    await request.settle('ack');
+    this.#log.retried(request, outcome);
+  }
+
+  async #timeOut(request: Request, { seconds }: Ended<'timeout'>): Promise<void> {
+    this.#log.hardLimit(request, seconds);
+    if (storesErrors(request)) {
+      await this.#storeError(request, FAILURE, new TimeLimitExceeded(), [seconds]);
+    }
+    await this.#following.unrunFailure(request);
+    await request.settle(request.options.acksOnFailureOrTimeout ? 'ack' : 'requeue');
+  }
+
+  async #terminate(request: Request): Promise<void> {
+    if (storesErrors(request)) await this.#storeError(request, REVOKED, new TaskRevokedError('terminated'));
+    await request.settle('ack');
+  }
+
+  async #lose(request: Request, outcome: Ended<'lost'>, job: number): Promise<void> {
+    const message = `Worker exited prematurely: ${describeExit(outcome)} Job: ${job}.`;
+    this.#log.lost(message);
+    const { acksLate, rejectOnWorkerLost, acksOnFailureOrTimeout } = request.options;
+    if (acksLate && rejectOnWorkerLost) {
+      await request.settle('requeue');
+      return;
+    }
+    if (storesErrors(request)) await this.#storeError(request, FAILURE, new WorkerLostError(message));
+    await this.#following.unrunFailure(request);
+    await request.settle(acksOnFailureOrTimeout ? 'ack' : 'drop');
+  }
+
+  async #storeError(
+    request: Request,
+    status: string,
+    error: Error,
+    args?: readonly unknown[],
+  ): Promise<void> {
+    const remote: RemoteError = { ...toRemoteError(error), ...(args !== undefined && { args }) };
+    await this.#results.store(request, status, { error: remote, traceback: null });
+  }
+
+  /** What follows could not be sent, or the state not be stored: the message is not done with. */
+  async #giveUp(request: Request, error: unknown): Promise<void> {
+    this.#logger.error(`Task ${request.label} has ended, but that could not be recorded`, error);
+    const passes = error instanceof OperationalError || error instanceof BackendError;
+    if (request.unsettled && passes) {
+      await request.settle('requeue');
+      return;
+    }
+    // Running it again would end in the same way.
+    if (!passes && storesErrors(request)) {
+      await this.#results.storeUnrun(request.headers, request.envelope, toRemoteError(error));
+    }
+    await request.settle('ack');
+  }
+}
+
+function ignoresResult({ headers, options }: Request): boolean {
+  return headers.ignore_result || options.ignoreResult;
+}
+
+function storesErrors(request: Request): boolean {
+  return !ignoresResult(request) || request.options.storeErrorsEvenIfIgnored;
+}
+
+const SIGNALS: Readonly<Record<string, number>> = constants.signals;
+
+function describeExit({ exitCode, signal }: Ended<'lost'>): string {
+  return signal === null
+    ? `exitcode ${exitCode ?? 'unknown'}`
+    : `signal ${SIGNALS[signal] ?? '?'} (${signal})`;
+}
