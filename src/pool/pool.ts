@@ -56,6 +56,8 @@ export interface Pool extends Service {
   readonly size: number;
   /** Slots without a job. */
   readonly free: number;
+  /** Resolves, with the reason, when jobs cannot be run any more; absent where that cannot happen. */
+  readonly failed?: Promise<Error>;
   /** Pids that run tasks. */
   readonly pids: readonly number[];
   /** Runs the job, or waits for a slot. Never rejects: whatever happens to the process is an outcome. */

@@ -100,6 +100,7 @@ export class Worker {
       onFailed: (error) => void this.#fail(error),
     });
     this.#parts = parts;
+    void pool.failed?.then((error) => this.#fail(error));
     // The order in which a worker starts; it stops in reverse.
     this.#blueprint = new Blueprint(
       [
