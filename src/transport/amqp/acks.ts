@@ -1,0 +1,65 @@
+import { deferred, type Deferred } from '../../core/async.ts';
+
+/** Writes one `basic.ack`; `multiple` covers every lower tag that is still open. */
+export type WriteAck = (tag: number, multiple: boolean) => void;
+
+/**
+ * The deliveries of one channel that wait to be settled.
+ *
+ * Acks of one turn of the event loop leave together, in as few frames as possible: one frame for the run of lowest tags.
+ */
+export class AckBook {
+  readonly #write: WriteAck;
+  /** In the order of delivery, which is that of the tags. */
+  readonly #open = new Set<number>();
+  readonly #acked = new Set<number>();
+  #turn: Deferred<void> | undefined;
+
+  constructor(write: WriteAck) {
+    this.#write = write;
+  }
+
+  delivered(tag: number): void {
+    this.#open.add(tag);
+  }
+
+  /** Resolves when the ack was written. */
+  ack(tag: number): Promise<void> {
+    this.#acked.add(tag);
+    if (this.#turn === undefined) {
+      this.#turn = deferred();
+      setImmediate(() => this.flush());
+    }
+    return this.#turn.promise;
+  }
+
+  /** The tag was settled in another way. */
+  settled(tag: number): void {
+    this.#open.delete(tag);
+  }
+
+  /** Writes what has been acked so far. */
+  flush(): void {
+    const turn = this.#turn;
+    this.#turn = undefined;
+    this.#writeLowestRun();
+    for (const tag of this.#acked) {
+      this.#open.delete(tag);
+      this.#write(tag, false);
+    }
+    this.#acked.clear();
+    turn?.resolve();
+  }
+
+  #writeLowestRun(): void {
+    let last = 0;
+    let count = 0;
+    for (const tag of this.#open) {
+      if (!this.#acked.delete(tag)) break;
+      this.#open.delete(tag);
+      last = tag;
+      count += 1;
+    }
+    if (count > 0) this.#write(last, count > 1);
+  }
+}

@@ -1,0 +1,67 @@
+/** Header and argument values in the types of AMQP tables that Python's client writes and reads. */
+
+const INT32_MAX = 2_147_483_647;
+const INT64_MAX = 9_223_372_036_854_775_807n;
+
+/** How amqplib is told the type of a value. */
+interface Typed {
+  readonly '!': string;
+  readonly value: unknown;
+}
+
+/** A table for amqplib: numbers as int32, int64 or double, dates as timestamps. */
+export function encodeTable(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const fields = Object.create(null) as Record<string, unknown>;
+  for (const [key, value] of Object.entries(table)) fields[key] = encodeField(value);
+  // amqplib takes an own key '!' for the name of a type; it also sends inherited keys, where it does not look for one.
+  return '!' in fields ? (Object.create(fields) as Record<string, unknown>) : fields;
+}
+
+function encodeField(value: unknown): unknown {
+  switch (typeof value) {
+    case 'number':
+      return typedNumber(value);
+    case 'bigint':
+      if (value > INT64_MAX || value < -INT64_MAX - 1n)
+        throw new RangeError(`${String(value)} has more than 64 bits`);
+      return { '!': 'int64', value } satisfies Typed;
+    case 'object':
+      if (value === null || Buffer.isBuffer(value)) return value;
+      if (value instanceof Uint8Array) return Buffer.from(value);
+      if (value instanceof Date) {
+        return { '!': 'timestamp', value: Math.floor(value.getTime() / 1000) } satisfies Typed;
+      }
+      if (Array.isArray(value)) return value.map(encodeField);
+      return encodeTable(value as Record<string, unknown>);
+    default:
+      return value;
+  }
+}
+
+function typedNumber(value: number): Typed {
+  if (!Number.isSafeInteger(value)) return { '!': 'double', value };
+  return { '!': Math.abs(value) <= INT32_MAX ? 'int32' : 'int64', value };
+}
+
+/** A table as amqplib decoded it, with its special forms (timestamp, decimal) as plain values. */
+export function decodeTable(table: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  for (const value of Object.values(table)) {
+    if (typeof value === 'object' && value !== null) {
+      return Object.fromEntries(Object.entries(table).map(([key, each]) => [key, decodeField(each)]));
+    }
+  }
+  return table;
+}
+
+function decodeField(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
+  if (Array.isArray(value)) return value.map(decodeField);
+  const { '!': type, value: inner } = value as Partial<Typed>;
+  if (type === 'timestamp' && typeof inner === 'number') return new Date(inner * 1000);
+  if (type === 'decimal' && isDecimal(inner)) return inner.digits / 10 ** inner.places;
+  return decodeTable(value as Record<string, unknown>);
+}
+
+function isDecimal(value: unknown): value is { digits: number; places: number } {
+  return typeof value === 'object' && value !== null && 'digits' in value && 'places' in value;
+}

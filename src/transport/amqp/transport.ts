@@ -1,0 +1,153 @@
+import { connect, credentials, type Options, type SocketOptions } from 'amqplib';
+import { ImproperlyConfigured, OperationalError } from '../../core/errors.ts';
+import { parseUrl } from '../../core/url.ts';
+import type { TransportOptions } from '../connect.ts';
+import type { Capabilities, Connection, Transport } from '../transport.ts';
+import { AmqpConnection } from './connection.ts';
+import { connectError } from './errors.ts';
+import { tlsOptions } from './tls.ts';
+
+/** RabbitMQ by `amqp://`, `pyamqp://` (the same) or `amqps://`. */
+export function amqpTransport(url: string, options: TransportOptions): Transport {
+  return new AmqpTransport(url, options);
+}
+
+interface Server {
+  readonly user: string;
+  readonly password: string;
+  readonly host: string;
+  readonly port: number;
+  readonly vhost: string;
+  readonly tls: boolean;
+}
+
+class AmqpTransport implements Transport {
+  readonly scheme: string;
+  readonly url: string;
+  readonly can: Capabilities = { fanout: true, priority: true, expiration: true, shared: true };
+  readonly #server: Server;
+  readonly #options: TransportOptions;
+  readonly #timeoutMs: number;
+
+  constructor(url: string, options: TransportOptions) {
+    this.scheme = parseUrl(url).scheme;
+    this.#server = readServer(url, options);
+    this.#options = options;
+    const { connect_timeout: timeout } = options.transportOptions;
+    this.#timeoutMs = (typeof timeout === 'number' ? timeout : options.connectionTimeoutS) * 1000;
+    this.url = display(this.#server);
+  }
+
+  async connect(signal: AbortSignal): Promise<Connection> {
+    signal.throwIfAborted();
+    const socket = new AbortController();
+    const cut = (): void => socket.abort();
+    const late = new AbortController();
+    late.signal.addEventListener('abort', cut);
+    const timer = setTimeout(() => late.abort(), this.#timeoutMs);
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      const model = await connect(this.#connectOptions(), this.#socketOptions(socket.signal));
+      return new AmqpConnection(model, socket, this.url);
+    } catch (error) {
+      cut();
+      signal.throwIfAborted();
+      throw late.signal.aborted ? this.#timedOut(error) : connectError(error, this.url, this.#server.vhost);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', cut);
+    }
+  }
+
+  #connectOptions(): Options.Connect {
+    const { host, port, vhost, user, password, tls } = this.#server;
+    const { frame_max: frameMax } = this.#options.transportOptions;
+    return {
+      protocol: tls ? 'amqps' : 'amqp',
+      hostname: host,
+      port,
+      username: user,
+      password,
+      vhost: encodeURIComponent(vhost),
+      heartbeat: this.#options.heartbeatS,
+      ...(typeof frameMax === 'number' && { frameMax }),
+    };
+  }
+
+  /** amqplib hands what it does not know on to `net.connect` and `tls.connect`, such as the signal. */
+  #socketOptions(signal: AbortSignal): SocketOptions & { signal: AbortSignal } {
+    const { user, password, tls } = this.#server;
+    const { login_method: login, client_properties: properties } = this.#options.transportOptions;
+    return {
+      ...(tls && tlsOptions(this.#options.useSsl)),
+      // Without it each small exchange waits for the peer's delayed acknowledgement.
+      noDelay: true,
+      keepAlive: true,
+      signal,
+      credentials: credentialsFor(login, user, password),
+      clientProperties: {
+        product: 'celery-ts',
+        // Not those of amqplib.
+        version: undefined,
+        information: undefined,
+        ...(typeof properties === 'object' && properties),
+      },
+    };
+  }
+
+  #timedOut(cause: unknown): OperationalError {
+    const seconds = this.#timeoutMs / 1000;
+    return new OperationalError(
+      `Cannot connect to ${this.url}: timed out after ${seconds} seconds (setting broker_connection_timeout)`,
+      { cause },
+    );
+  }
+}
+
+/** kombu's rules: everything may be missing; a virtual host of `/` is written `//`, `/%2f` or left out. */
+function readServer(url: string, { useSsl }: TransportOptions): Server {
+  const { scheme, user, password, host, port, path } = parseUrl(url);
+  const tls = scheme === 'amqps' || useSsl !== false;
+  return {
+    user: user ?? 'guest',
+    password: password ?? 'guest',
+    host: host ?? 'localhost',
+    port: port ?? (tls ? 5671 : 5672),
+    vhost: decodeVhost(path) || '/',
+    tls,
+  };
+}
+
+function decodeVhost(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // A lone % is meant as itself, as in Python.
+    return path;
+  }
+}
+
+/** As in Celery's banner: `amqp://guest:**@localhost:5672//`. */
+function display({ user, host, port, vhost, tls }: Server): string {
+  const address = host.includes(':') ? `[${host}]` : host;
+  return `${tls ? 'amqps' : 'amqp'}://${encodeURIComponent(user)}:**@${address}:${port}/${vhost}`;
+}
+
+function credentialsFor(
+  login: unknown,
+  user: string,
+  password: string,
+): NonNullable<SocketOptions['credentials']> {
+  switch (login ?? 'PLAIN') {
+    case 'PLAIN':
+      return credentials.plain(user, password);
+    case 'AMQPLAIN':
+      return credentials.amqplain(user, password);
+    case 'EXTERNAL':
+      return credentials.external();
+    default:
+      throw new ImproperlyConfigured(
+        `broker_transport_options: login_method takes PLAIN, AMQPLAIN or EXTERNAL, not ${String(login)}`,
+      );
+  }
+}
