@@ -6,8 +6,14 @@ export function describeImportError(error: unknown, cwd: string): string {
   if (!(error instanceof Error)) return `it threw ${String(error)}`;
   const message = error.message.replaceAll(/\s*\n\s*/g, ' ');
   const place = userFrame(error.stack ?? '', cwd);
-  const what = error.name === 'Error' ? message : `${error.name}: ${message}`;
+  const what = (error.name === 'Error' ? message : `${error.name}: ${message}`) + hintFor(message);
   return place === undefined || message.includes(place) ? what : `${what} (${place})`;
+}
+
+function hintFor(message: string): string {
+  return message.includes('Top-level await is currently not supported')
+    ? ' - for top-level await write "type": "module" into package.json, or name the file .mts'
+    : '';
 }
 
 /** The first frame of the stack outside of Node and of packages, as `tasks.ts:3:9`. */

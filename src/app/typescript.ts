@@ -1,5 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const TYPESCRIPT = /\.[cm]?ts$/;
 
@@ -8,14 +10,35 @@ export function isTypeScript(file: string): boolean {
   return TYPESCRIPT.test(file);
 }
 
+/**
+ * Loads a TypeScript module as Node and `tsc` see it: ESM by `import`, CommonJS by `require`.
+ *
+ * CommonJS is not imported: on Node 20 modules that it requires in turn would not be compiled.
+ * @returns the namespace, or for CommonJS its `module.exports` as `default`
+ */
+export async function loadTypeScript(file: string): Promise<Readonly<Record<string, unknown>>> {
+  await registerTypeScript(file);
+  if (isCommonJs(file)) return { default: createRequire(import.meta.url)(file) as unknown };
+  return (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
+}
+
+function isCommonJs(file: string): boolean {
+  if (file.endsWith('.mts')) return false;
+  return file.endsWith('.cts') || packageType(dirname(file)) !== 'module';
+}
+
+function packageType(folder: string): unknown {
+  const manifest = findUpward('package.json', folder);
+  return manifest === undefined
+    ? undefined
+    : (JSON.parse(readFileSync(manifest, 'utf8')) as { type?: unknown }).type;
+}
+
 let registered: Promise<void> | undefined;
 
-/**
- * Makes Node load TypeScript, ESM and CommonJS alike, for the rest of this process. Costs nothing until it is called.
- * @param file the user's module: the nearest tsconfig.json above it gives `paths`
- */
-export function registerTypeScript(file: string): Promise<void> {
-  registered ??= register(nearestTsconfig(dirname(file)));
+/** Makes Node load TypeScript for the rest of this process; the tsconfig.json above the first file gives `paths`. */
+function registerTypeScript(file: string): Promise<void> {
+  registered ??= register(findUpward('tsconfig.json', dirname(file)));
   return registered;
 }
 
@@ -39,9 +62,9 @@ function withTsconfig(tsconfig: string | undefined, run: () => void): void {
   /* eslint-enable no-restricted-properties */
 }
 
-function nearestTsconfig(folder: string): string | undefined {
-  const file = join(folder, 'tsconfig.json');
+function findUpward(name: string, folder: string): string | undefined {
+  const file = join(folder, name);
   if (existsSync(file)) return file;
   const parent = dirname(folder);
-  return parent === folder ? undefined : nearestTsconfig(parent);
+  return parent === folder ? undefined : findUpward(name, parent);
 }

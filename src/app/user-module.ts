@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { isTypeScript, registerTypeScript } from './typescript.ts';
+import { isTypeScript, loadTypeScript } from './typescript.ts';
 
 /** Extensions of a module that we load, in the order in which they are looked for. */
 export const MODULE_EXTENSIONS: readonly string[] = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'];
@@ -20,9 +20,11 @@ const SELF: string = 'celery-ts';
 export async function loadModule(file: string): Promise<Exports> {
   const slots = globalThis as { [SLOT]?: unknown };
   slots[SLOT] ??= (await import(SELF)) as unknown;
-  if (isTypeScript(file)) await registerTypeScript(file);
-  const namespace = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
-  return new Map(exportsOf(namespace));
+  return new Map(exportsOf(isTypeScript(file) ? await loadTypeScript(file) : await importJavaScript(file)));
+}
+
+async function importJavaScript(file: string): Promise<Readonly<Record<string, unknown>>> {
+  return (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
 }
 
 /** One flat view of ESM, CommonJS, and CommonJS that was compiled from ESM: named exports win over keys of the default one. */

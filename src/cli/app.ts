@@ -1,7 +1,8 @@
 import type { Celery } from '../app/celery.ts';
+import { environmentSettings } from '../app/environment.ts';
 import { applyConfig, loadApp } from '../app/loader.ts';
 import type { Context } from './context.ts';
-import { environmentSettings, globalSettings } from './outside-settings.ts';
+import { globalSettings } from './outside-settings.ts';
 
 /** The user's app with its configuration, and what another process needs to load the same. */
 export interface OpenedApp {

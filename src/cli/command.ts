@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import type { ErrorOptions, Option } from 'commander';
+import type { ErrorOptions } from 'commander';
+import { didYouMean } from '../core/nearest.ts';
 import { commandPath, UsageError } from './failure.ts';
-import { nearest } from '../core/nearest.ts';
 
 /** A command whose usage errors read like Celery's. */
 export class CliCommand extends Command {
@@ -34,21 +34,17 @@ export class CliCommand extends Command {
   }
 
   #unknownOption(flag: string): never {
-    const long = (command: Command): string[] =>
-      command
-        .createHelp()
-        .visibleOptions(command)
-        .flatMap((option: Option) => [option.short, option.long ?? ''])
-        .filter(isFlag);
-    const root = this.parent === null ? undefined : rootOf(this);
-    const hint = root !== undefined && long(root).includes(flag) ? globalHint(this, flag) : '';
-    const similar = hint === '' ? nearest(flag, long(this)) : undefined;
-    throw new UsageError(
-      this,
-      `No such option: ${flag}${similar === undefined ? '' : ` Did you mean ${similar}?`}`,
-      hint,
-    );
+    const root = rootOf(this);
+    const isGlobal = root !== this && flagsOf(root).includes(flag);
+    const similar = isGlobal ? '' : didYouMean(flag, flagsOf(this));
+    const hint = isGlobal ? globalHint(this, flag) : '';
+    throw new UsageError(this, `No such option: ${flag}${similar === '' ? '' : `.${similar}`}`, hint);
   }
+}
+
+function flagsOf(command: Command): string[] {
+  const options = command.createHelp().visibleOptions(command);
+  return options.flatMap(({ short, long }) => [short, long]).filter((flag) => flag !== undefined);
 }
 
 function globalHint(command: Command, flag: string): string {
@@ -63,10 +59,6 @@ function globalHint(command: Command, flag: string): string {
 
 function rootOf(command: Command): Command {
   return command.parent === null ? command : rootOf(command.parent);
-}
-
-function isFlag(flag: string | undefined): flag is string {
-  return flag !== undefined && flag !== '';
 }
 
 /** `option '-l, --loglevel <level>' argument …` → `'-l' / '--loglevel'`. */

@@ -85,8 +85,9 @@ function pathBelowRoot(command: Command): string[] {
 function fromVariable(command: Command, option: Option, variable: string, env: Environment): unknown {
   const value = env[variable] ?? '';
   if (option.isBoolean() || option.negate) return isYes(value) !== option.negate;
+  const parse = option.parseArg as ((text: string) => unknown) | undefined;
   try {
-    option.parseArg === undefined ? value : option.parseArg(value, undefined); return;
+    return parse === undefined ? value : parse(value);
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error;
     throw new UsageError(command, `Invalid value for ${variable} (${option.flags}): ${error.message}`);

@@ -1,23 +1,8 @@
 import { ImproperlyConfigured } from '../core/errors.ts';
 import { castSetting } from '../settings/resolve.ts';
-import { settingsByName } from '../settings/table.ts';
-import type { Context, GlobalOptions } from './context.ts';
+import type { GlobalOptions } from './context.ts';
 
 type Values = Record<string, unknown>;
-
-/** `CELERY_BEAT_SCHEDULE` is the path of beat's file, and no text can be the setting of that name. */
-const NOT_FROM_ENVIRONMENT = new Set(['beat_schedule']);
-
-/** The settings in the environment: `CELERY_BROKER_URL` is `broker_url`, and so on for each. */
-export function environmentSettings(env: Context['env']): Values {
-  const values: Values = {};
-  for (const name of settingsByName.keys()) {
-    const text = env[`CELERY_${name.toUpperCase()}`];
-    if (text === undefined || text === '' || NOT_FROM_ENVIRONMENT.has(name)) continue;
-    values[name] = castSetting(name, text);
-  }
-  return values;
-}
 
 /** The settings that global options stand for. */
 export function globalSettings(options: GlobalOptions): Values {
