@@ -8,7 +8,10 @@ import type { Queues } from './queues.ts';
 import type { AnyTask } from './task.ts';
 
 /** Options of one call while it is routed: the caller's, filled up from the task and the routes. */
-export type RoutedOptions = { -readonly [Name in keyof ApplyOptions]: ApplyOptions[Name] | null };
+export type RoutedOptions = { -readonly [Name in keyof ApplyOptions]: ApplyOptions[Name] | null } & {
+  /** From a route: the type of the exchange it names. */
+  exchangeType?: string | null;
+};
 
 /** Where a message goes. */
 export interface PublishTarget {
@@ -105,7 +108,7 @@ export class Router {
 
   #target(queue: topology.Queue | undefined, options: RoutedOptions): PublishTarget {
     const { exchange, routingKey } = options;
-    const type = queue?.exchange?.type ?? 'direct';
+    const type = options.exchangeType ?? queue?.exchange?.type ?? 'direct';
     const declare = this.#declaration(queue);
     if (queue !== undefined && type === 'direct' && !(hasText(exchange) && hasText(routingKey))) {
       return { ...declare, exchange: '', routingKey: queue.name };
@@ -135,8 +138,17 @@ function fillIn(options: RoutedOptions, route: Readonly<Record<string, unknown>>
   for (const [name, value] of Object.entries(route)) open[name] ??= value;
 }
 
-const ROUTE_OPTIONS: ReadonlySet<string> = new Set<keyof ApplyOptions>([
-  ...(['queue', 'exchange', 'routingKey', 'priority', 'serializer', 'compression', 'deliveryMode'] as const),
+const ROUTE_OPTIONS: ReadonlySet<string> = new Set<keyof RoutedOptions>([
+  ...([
+    'queue',
+    'exchange',
+    'exchangeType',
+    'routingKey',
+    'priority',
+    'serializer',
+    'compression',
+    'deliveryMode',
+  ] as const),
   ...([
     'expires',
     'countdown',
@@ -160,9 +172,17 @@ function readRoute(route: Route): Readonly<Record<string, unknown>> {
         `task_routes: a route has an unknown option '${key}'; it takes queue, exchange, routing_key, priority and other applyAsync options`,
       );
     }
-    options[name] = value;
+    options[name] = readOption(name, value);
   }
   return options;
+}
+
+/** Celery's forms of an option in a route, as `applyAsync` takes them. */
+function readOption(name: string, value: unknown): unknown {
+  if (name === 'exchange' && isRecord(value)) return value.name;
+  if (name === 'deliveryMode') return value === 'transient' ? 1 : value === 'persistent' ? 2 : value;
+  if (name !== 'retryPolicy' || !isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [toCamelCase(key), item]));
 }
 
 /** `task_routes` in each of its forms: a map, pairs, a function, or a list of these. */

@@ -1,0 +1,333 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { ResultBackend } from '../backend/backend.ts';
+import { LamportClock } from '../core/clock.ts';
+import { OperationalError } from '../core/errors.ts';
+import type { SettingsLayer } from '../settings/resolve.ts';
+import type { ResolvedSettings, Settings } from '../settings/settings.ts';
+import type { Transport } from '../transport/transport.ts';
+import { checkTaskOptions } from './annotations.ts';
+import type { TaskAttributes } from './annotations.ts';
+import { callerFile } from './call-site.ts';
+import type { Conf, SettingsPlace } from './conf.ts';
+import { Configuration } from './conf.ts';
+import { Connections } from './connections.ts';
+import { Control } from './control.ts';
+import { introduceApp } from './current.ts';
+import { Derived } from './derived.ts';
+import { directContext } from './direct-context.ts';
+import { environmentSettings, processEnvironment } from './environment.ts';
+import type { ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
+import type { Producer } from './producer.ts';
+import type { Queues } from './queues.ts';
+import { TaskRegistry } from './registry.ts';
+import type { TaskContext } from './request.ts';
+import { AsyncResult } from './result.ts';
+import type { ResultHost } from './result.ts';
+import type { Router } from './routes.ts';
+import { sendCall } from './send.ts';
+import type { AnyTask, Task, TaskDefinition, TaskFunction, TaskHost } from './task.ts';
+import { createTask } from './task.ts';
+
+/** How an app is known across copies of celery-ts in one process. */
+const BRAND: unique symbol = Symbol.for('celery-ts.app');
+
+/** Settings that the constructor takes: all of them, and short names for the two that everybody sets. */
+export interface AppSettings extends Settings {
+  /** `broker_url`: `pyamqp://guest@localhost//`, `sqlite:///path.db`, `memory://`, … */
+  readonly broker?: string | readonly string[];
+  /** `result_backend`: `rpc://`, `sqlite:///path.db`, `disabled://`, … */
+  readonly backend?: string;
+}
+
+/** A module with tasks, by name or path. */
+export interface TaskModule {
+  readonly name: string;
+  /** It need not exist (`autodiscoverTasks`). */
+  readonly optional: boolean;
+}
+
+/**
+ * An app: its tasks, their configuration, and the connections to send them.
+ *
+ * Nothing is opened before it is used. A program that used it ends by itself after `close()`, and not before: open
+ * connections keep it running.
+ */
+export class Celery {
+  readonly [BRAND] = true;
+  /** Name of the app. */
+  readonly main: string;
+  /** The registered tasks by name. */
+  readonly tasks: ReadonlyMap<string, AnyTask>;
+  /** Logical clock of this process. */
+  readonly clock = new LamportClock();
+  /** Where answers to this process go: its own id. */
+  readonly oid = randomUUID();
+  /** Commands to running workers. */
+  readonly control: Control;
+  /** File of the module that made the app, when it has one. */
+  readonly file: string | undefined;
+
+  readonly #configuration = new Configuration();
+  readonly #registry = new TaskRegistry();
+  readonly #definitions = new Map<string, TaskDefinition>();
+  readonly #connections = new Connections(() => this.settings);
+  readonly #discovered: TaskModule[] = [];
+  readonly #origin = `gen${process.pid}@${hostname()}`;
+  readonly #results: ResultHost = resultHost(this, () => this.#closing.signal);
+  readonly #taskHost: TaskHost = this.#hostTasks();
+  #configModule: string | undefined;
+  #configObject = false;
+  #closing = new AbortController();
+  #configured: Promise<void> | undefined;
+  #current: Derived | undefined;
+
+  /** @param main name of the app, mostly that of its module */
+  constructor(main = 'default', settings: AppSettings = {}) {
+    this.main = main;
+    this.tasks = this.#registry.all;
+    this.control = new Control(this);
+    this.file = callerFile(new.target);
+    const { broker, backend, ...rest } = settings;
+    this.#configuration.put('constructor', {
+      origin: `new Celery('${main}')`,
+      values: {
+        ...rest,
+        ...(broker !== undefined && { broker_url: broker }),
+        ...(backend !== undefined && { result_backend: backend }),
+      },
+    });
+    this.#configuration.put('environment', {
+      origin: 'environment',
+      values: environmentSettings(processEnvironment()),
+    });
+    introduceApp(this);
+  }
+
+  /** Settings by Celery's names: read what is in force, assign what is to be. */
+  get conf(): Conf {
+    return this.#configuration.conf;
+  }
+
+  /**
+   * All settings in force, checked and frozen; another object after a change.
+   * @throws {ImproperlyConfigured} naming the place, the setting and what it takes
+   */
+  get settings(): ResolvedSettings {
+    return this.#configuration.settings;
+  }
+
+  /** Where the settings come from, weakest first. */
+  get settingsLayers(): readonly SettingsLayer[] {
+    return this.#configuration.layers;
+  }
+
+  /** Module that `configFromObject` named, for the loader to find. */
+  get configModule(): string | undefined {
+    return this.#configModule;
+  }
+
+  /** Whether a config file is to be looked for: not after `configFromObject(object)`. */
+  get wantsConfigFile(): boolean {
+    return !this.#configObject;
+  }
+
+  /**
+   * Takes the configuration from an object, or from a module by its name: `app.configFromObject('celeryconfig')`.
+   *
+   * The module is imported when the app is first used.
+   */
+  configFromObject(source: string | Settings): void {
+    this.#configured = undefined;
+    this.#configObject = typeof source !== 'string';
+    this.#configModule = typeof source === 'string' ? source : undefined;
+    if (typeof source === 'string') return;
+    this.#configuration.put('file', { origin: 'configFromObject', values: source });
+  }
+
+  /** Puts the settings of one place in force, for those who load the app: its config file, environment, command line. */
+  addSettingsLayer(layer: SettingsLayer, place: SettingsPlace): void {
+    this.#configuration.put(place, layer);
+  }
+
+  /** Says that the app has its configuration: `ready()` then looks for none. */
+  markConfigured(): void {
+    this.#configured = Promise.resolve();
+  }
+
+  /**
+   * Resolves when the configuration file is read. Whatever sends or reads waits for it; call it before reading `conf` in a
+   * program of your own.
+   * @throws {ImproperlyConfigured}
+   */
+  ready(): Promise<void> {
+    this.#configured ??= this.#configure();
+    return this.#configured;
+  }
+
+  /**
+   * Defines a task. The parameters of the function are those of `delay`; with `bind: true` the first is the running task.
+   *
+   * A parameter that may be left out needs a default (`y = 1`): of TypeScript's `y?: number` nothing is left at run time.
+   * @throws {AlreadyRegistered} there is a task of that name
+   */
+  task<Args extends unknown[], Returned>(
+    name: string,
+    run: (...args: Args) => Returned,
+  ): Task<Args, Awaited<Returned>, Returned>;
+  task<Args extends unknown[], Returned>(
+    name: string,
+    options: BoundTaskOptions,
+    run: (self: TaskContext, ...args: Args) => Returned,
+  ): Task<Args, Awaited<Returned>, Returned>;
+  task<Args extends unknown[], Returned>(
+    name: string,
+    options: TaskOptions & { readonly bind?: false },
+    run: (...args: Args) => Returned,
+  ): Task<Args, Awaited<Returned>, Returned>;
+  task(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): unknown {
+    const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
+    return this.register({ name, run, options });
+  }
+
+  /** Defines a task of which the types are not known. @throws {AlreadyRegistered} there is a task of that name */
+  register(definition: TaskDefinition): AnyTask {
+    const { name, options } = definition;
+    checkTaskOptions(name, options);
+    const task = createTask(this.#taskHost, definition);
+    this.#registry.register(task);
+    this.#definitions.set(name, definition);
+    return task;
+  }
+
+  /**
+   * Sends a task by its name; this program need not define it.
+   * @throws {OperationalError} the broker cannot be reached
+   */
+  async sendTask<Result = unknown>(
+    name: string,
+    args: readonly unknown[] = [],
+    options: ApplyOptions = {},
+  ): Promise<AsyncResult<Result>> {
+    return (await this.#send(name, undefined, args, options)) as AsyncResult<Result>;
+  }
+
+  /** Calls a task by its name, with the options of its definition if this program has it. */
+  call(name: string, args: readonly unknown[], options: ApplyOptions = {}): Promise<AsyncResult> {
+    return this.#send(name, this.tasks.get(name), args, options);
+  }
+
+  /** The result of a call by its id. */
+  AsyncResult<Result = unknown>(id: string): AsyncResult<Result> {
+    return new AsyncResult<Result>(this.#results, id);
+  }
+
+  /** Have the worker import `<package>.tasks`, or another module, of each package that has one. */
+  autodiscoverTasks(packages: readonly string[], relatedName: string | null = 'tasks'): void {
+    for (const name of packages) {
+      this.#discovered.push({ name: relatedName === null ? name : `${name}.${relatedName}`, optional: true });
+    }
+  }
+
+  /** Modules with tasks that a worker imports: `imports`, `include`, `autodiscoverTasks`. */
+  modulesToImport(): readonly TaskModule[] {
+    const { imports, include } = this.settings;
+    return [...[...imports, ...include].map((name) => ({ name, optional: false })), ...this.#discovered];
+  }
+
+  /** The queues of the settings, and which of them a worker consumes. */
+  get queues(): Queues {
+    return this.#derived().queues;
+  }
+
+  /** Where calls go. */
+  get router(): Router {
+    return this.#derived().router;
+  }
+
+  /** Publishes over the app's one connection, made when needed. */
+  get producer(): Producer {
+    return this.#connections.producer;
+  }
+
+  /** The result backend; printed, its URL without the password. */
+  get backend(): ResultBackend {
+    return this.backendFor(null);
+  }
+
+  /** The result backend of a task that has its own; null: the app's. */
+  backendFor(url: string | null): ResultBackend {
+    return this.#connections.backend(url);
+  }
+
+  /** The broker of the settings, not connected. */
+  transport(): Transport {
+    return this.#connections.transport();
+  }
+
+  /** Works out the options of all tasks, so that what is wrong with them shows now. @throws {ImproperlyConfigured} */
+  finalizeTasks(): void {
+    for (const definition of this.#definitions.values()) this.#derived().attributesOf(definition);
+  }
+
+  /** Sends what is under way, then releases all that the app opened. It may be used again afterwards. */
+  async close(): Promise<void> {
+    this.#closing.abort(new OperationalError('The app was closed.'));
+    this.#closing = new AbortController();
+    await this.#connections.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #derived(): Derived {
+    if (this.#current?.settings !== this.settings) this.#current = new Derived(this.settings);
+    return this.#current;
+  }
+
+  async #configure(): Promise<void> {
+    const { applyConfig } = await import('./loader.ts');
+    await applyConfig(this, { cwd: process.cwd(), file: this.file });
+  }
+
+  #send(
+    name: string,
+    task: AnyTask | undefined,
+    args: readonly unknown[],
+    options: ApplyOptions,
+  ): Promise<AsyncResult> {
+    const definition = task === undefined ? undefined : this.#definitions.get(name);
+    const attributes = (): TaskAttributes | undefined =>
+      definition === undefined ? undefined : this.#derived().attributesOf(definition);
+    return sendCall(
+      { name, task, args, options, attributes },
+      { app: this, results: this.#results, origin: this.#origin },
+    );
+  }
+
+  #hostTasks(): TaskHost {
+    return {
+      optionsOf: (definition) => this.#derived().attributesOf(definition).resolved,
+      call: (task, args, options) => this.#send(task.name, task, args, options),
+      resultOf: (task, id) => new AsyncResult(this.#results, id, { backend: task.options.backend }),
+      directContext: (task, args) => directContext(this, task, args),
+    };
+  }
+}
+
+function resultHost(app: Celery, closing: () => AbortSignal): ResultHost {
+  return {
+    ready: () => app.ready(),
+    backendFor: (url) => app.backendFor(url),
+    revoke: (id, { terminate = false, signal = 'SIGTERM', wait = false, timeout }) =>
+      app.control.broadcast(
+        'revoke',
+        { task_id: id, terminate, signal },
+        { reply: wait, ...(timeout !== undefined && { timeout }) },
+      ),
+    get closing() {
+      return closing();
+    },
+  };
+}

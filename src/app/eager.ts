@@ -1,0 +1,143 @@
+import { hostname } from 'node:os';
+import { createLogger } from '../core/logger.ts';
+import { FAILURE, IGNORED, REJECTED, SUCCESS } from '../core/states.ts';
+import { fromRemoteError } from '../message/remote-error.ts';
+import { decodeValue } from '../message/registry.ts';
+import { parseTaskHeaders } from '../message/protocol2.ts';
+import type { Embed, SignatureJson } from '../message/message.ts';
+import type { EncodedValue, Outcome } from '../message/outcome.ts';
+import type { ResultMeta } from '../message/result-meta.ts';
+import type { PreparedCall } from './call.ts';
+import type { Celery } from './celery.ts';
+import { toCamelCase } from './option-names.ts';
+import { createTracer } from './trace.ts';
+import type { TraceHooks, TraceJob } from './trace.ts';
+
+/**
+ * Runs a call here and now (`task_always_eager`), through its message, so that what cannot cross a broker fails here too.
+ * Retries follow at once.
+ * @throws the task's error with `task_eager_propagates`
+ */
+export async function runEagerly(app: Celery, call: PreparedCall): Promise<ResultMeta> {
+  const { settings } = app;
+  const trace = createTracer(app, {
+    logger: createLogger({
+      level: 'WARNING',
+      format: settings.worker_log_format,
+      taskFormat: settings.worker_task_log_format,
+      destination: 2,
+      processName: 'MainProcess',
+      color: false,
+    }),
+  });
+  const hooks: TraceHooks = {
+    signal: new AbortController().signal,
+    onState: (update) => storeState(app, call, update.state, update.meta),
+  };
+  let job = jobOf(call);
+  let outcome = await trace(job, hooks);
+  while (outcome.kind === 'retry') {
+    job = nextJob(job, outcome);
+    outcome = await trace(job, hooks);
+  }
+  const meta = metaOf(job, outcome);
+  if (isStored(app, call)) await app.backend.store(meta);
+  if (outcome.kind === 'failure' && settings.task_eager_propagates) throw fromRemoteError(outcome.error);
+  await sendCallbacks(app, job.id, outcome);
+  return meta;
+}
+
+function isStored(app: Celery, call: PreparedCall): boolean {
+  return app.settings.task_store_eager_result && !call.ignoreResult;
+}
+
+async function storeState(
+  app: Celery,
+  call: PreparedCall,
+  state: string,
+  result: EncodedValue,
+): Promise<void> {
+  if (isStored(app, call)) await app.backend.store({ ...BLANK, taskId: call.id, status: state, result });
+}
+
+function jobOf({ message, target }: PreparedCall): TraceJob {
+  const { headers, userHeaders } = parseTaskHeaders(message.headers);
+  const { compression } = message.headers;
+  return {
+    id: headers.id,
+    task: headers.task,
+    headers,
+    userHeaders,
+    body: message.body,
+    contentType: message.contentType,
+    contentEncoding: message.contentEncoding,
+    ...(typeof compression === 'string' && { compression }),
+    deliveryInfo: {
+      exchange: target.exchange,
+      routing_key: target.routingKey,
+      priority: message.properties.priority ?? null,
+      redelivered: false,
+    },
+    replyTo: null,
+    correlationId: message.properties.correlationId ?? null,
+    hostname: hostname(),
+    isEager: true,
+  };
+}
+
+function nextJob(job: TraceJob, { request }: Extract<Outcome, { kind: 'retry' }>): TraceJob {
+  const headers = { ...job.headers, retries: job.headers.retries + 1 };
+  if (request.body === null) return { ...job, headers };
+  const { compression: _, ...rest } = job;
+  return { ...rest, headers, body: request.body.value.bytes };
+}
+
+const BLANK = {
+  result: null,
+  error: null,
+  traceback: null,
+  children: null,
+  dateDone: null,
+  groupId: null,
+  parentId: null,
+  extended: null,
+} satisfies Partial<ResultMeta>;
+
+function metaOf(job: TraceJob, outcome: Outcome): ResultMeta {
+  const common = {
+    ...BLANK,
+    taskId: job.id,
+    children: 'children' in outcome ? outcome.children : null,
+    dateDone: new Date(),
+    groupId: job.headers.group,
+    parentId: job.headers.parent_id,
+  };
+  switch (outcome.kind) {
+    case 'success':
+      return { ...common, status: SUCCESS, result: outcome.result };
+    case 'failure':
+      return { ...common, status: FAILURE, error: outcome.error, traceback: outcome.error.traceback };
+    case 'reject':
+      return { ...common, status: REJECTED };
+    default:
+      // Only a pool ends a run in another way.
+      return { ...common, status: IGNORED };
+  }
+}
+
+/** Sends what was linked to the task, as a worker would. */
+async function sendCallbacks(app: Celery, id: string, outcome: Outcome): Promise<void> {
+  if ((outcome.kind !== 'success' && outcome.kind !== 'failure') || outcome.embed === null) return;
+  const embed = decodeValue(outcome.embed) as Embed;
+  const [signatures, first] =
+    outcome.kind === 'success' ? [embed.callbacks, decodeValue(outcome.result)] : [embed.errbacks, id];
+  for (const signature of signatures ?? []) await send(app, signature, first);
+}
+
+async function send(app: Celery, signature: SignatureJson, first: unknown): Promise<void> {
+  const { task, args, kwargs, immutable } = signature;
+  const options = Object.fromEntries(
+    Object.entries(signature.options).map(([name, value]) => [toCamelCase(name), value]),
+  );
+  await app.call(task, immutable ? args : [first, ...args], { ...options, kwargs });
+}

@@ -1,0 +1,69 @@
+import type { TaskAttributes } from './annotations.ts';
+import { prepareCall } from './call.ts';
+import type { PreparedCall } from './call.ts';
+import type { Celery } from './celery.ts';
+import { runningTask } from './current.ts';
+import type { ApplyOptions } from './options.ts';
+import { checkArguments } from './parameters.ts';
+import { AsyncResult } from './result.ts';
+import type { ResultHost } from './result.ts';
+import type { AnyTask } from './task.ts';
+
+/** One call on its way out. */
+export interface SendRequest {
+  readonly name: string;
+  readonly args: readonly unknown[];
+  readonly options: ApplyOptions;
+  /** Undefined when this program does not define the task. */
+  readonly task: AnyTask | undefined;
+  /** Of the task, worked out from the settings in force. */
+  readonly attributes: () => TaskAttributes | undefined;
+}
+
+/** What sending takes from the app. */
+export interface SendHost {
+  readonly app: Celery;
+  readonly results: ResultHost;
+  /** `gen<pid>@<host>`. */
+  readonly origin: string;
+}
+
+/**
+ * Sends one call and returns its result: checks the arguments, decides the route, publishes.
+ * @throws {TypeError} the arguments do not fit
+ * @throws {OperationalError} the broker cannot be reached
+ */
+export async function sendCall(
+  request: SendRequest,
+  { app, results, origin }: SendHost,
+): Promise<AsyncResult> {
+  const { name, task, args, options } = request;
+  await app.ready();
+  if (task !== undefined) checkArguments(task, args, options.kwargs ?? {});
+  const attributes = request.attributes();
+  const backendUrl = attributes?.resolved.backend ?? null;
+  const backend = app.backendFor(backendUrl);
+  const { settings, router, oid } = app;
+  const call = prepareCall(
+    { name, task, attributes, args, options },
+    { settings, router, backend, origin, oid },
+  );
+  const details = { backend: backendUrl, ignored: call.ignoreResult };
+  if (settings.task_always_eager && task !== undefined) {
+    const { runEagerly } = await import('./eager.ts');
+    const result = new AsyncResult(results, call.id, { ...details, meta: await runEagerly(app, call) });
+    remember(call, result);
+    return result;
+  }
+  const result = new AsyncResult(results, call.id, details);
+  // Before the message leaves: a fast worker answers before the broker confirms.
+  if (!call.ignoreResult) await backend.expect(call.id);
+  await app.producer.publish(call.message, call.target, call.publish);
+  remember(call, result);
+  return result;
+}
+
+function remember({ parent }: PreparedCall, result: AsyncResult): void {
+  // A task that has ended meanwhile has no use for it.
+  if (parent !== undefined && runningTask.getStore() === parent) parent.addChild(result.toTuple());
+}

@@ -1,0 +1,43 @@
+import { ImproperlyConfigured } from '../core/errors.ts';
+import { currentApp, onEveryApp } from './current.ts';
+import type { BoundTaskOptions, TaskOptions } from './options.ts';
+import type { TaskContext } from './request.ts';
+import type { AnyTask, Task, TaskFunction } from './task.ts';
+
+/**
+ * Defines a task on every app there is and will be, for modules that do not know their app; arguments are those of
+ * `app.task`. Calls go through the app that was made last.
+ */
+export function sharedTask<Args extends unknown[], Returned>(
+  name: string,
+  run: (...args: Args) => Returned,
+): Task<Args, Awaited<Returned>, Returned>;
+export function sharedTask<Args extends unknown[], Returned>(
+  name: string,
+  options: BoundTaskOptions,
+  run: (self: TaskContext, ...args: Args) => Returned,
+): Task<Args, Awaited<Returned>, Returned>;
+export function sharedTask<Args extends unknown[], Returned>(
+  name: string,
+  options: TaskOptions & { readonly bind?: false },
+  run: (...args: Args) => Returned,
+): Task<Args, Awaited<Returned>, Returned>;
+export function sharedTask(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): unknown {
+  const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
+  onEveryApp((app) => {
+    app.register({ name, run, options });
+  });
+  const call = (...args: never[]): unknown => taskOfCurrentApp(name)(...args);
+  return new Proxy(call, {
+    get: (_, member) => Reflect.get(taskOfCurrentApp(name), member) as unknown,
+    has: (_, member) => Reflect.has(taskOfCurrentApp(name), member),
+  });
+}
+
+function taskOfCurrentApp(name: string): AnyTask {
+  const task = currentApp()?.tasks.get(name);
+  if (task !== undefined) return task;
+  throw new ImproperlyConfigured(
+    `The shared task '${name}' has no app yet: make one with new Celery() first.`,
+  );
+}

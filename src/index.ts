@@ -1,0 +1,61 @@
+/** What a user of celery-ts imports. */
+
+export { Celery } from './app/celery.ts';
+export type { AppSettings } from './app/celery.ts';
+export type { Conf } from './app/conf.ts';
+export type { BroadcastOptions, Reply } from './app/control.ts';
+export { Broadcast, Exchange, Queue } from './app/entities.ts';
+export type {
+  BroadcastOptions as BroadcastQueueOptions,
+  ExchangeOptions,
+  QueueOptions,
+} from './app/entities.ts';
+export type {
+  ApplyOptions,
+  BoundTaskOptions,
+  ErrorClass,
+  PublishOptions,
+  PublishRetryPolicy,
+  TaskOptions,
+} from './app/options.ts';
+export type { RetryOptions, TaskContext, TaskRequest } from './app/request.ts';
+export { AsyncResult } from './app/result.ts';
+export type { GetOptions, ResultUpdate, RevokeOptions } from './app/result.ts';
+export type { Route, RouteFunction } from './app/routes.ts';
+export { sharedTask } from './app/shared-task.ts';
+export type { AnyTask, Task } from './app/task.ts';
+export {
+  AccessRefused,
+  AlreadyRegistered,
+  BackendError,
+  BackendGetMetaError,
+  BackendStoreError,
+  CeleryError,
+  ChordError,
+  ContentDisallowed,
+  DecodeError,
+  EncodeError,
+  Ignore,
+  ImproperlyConfigured,
+  InvalidTaskError,
+  MaxRetriesExceededError,
+  NotRegistered,
+  OperationalError,
+  QueueNotFound,
+  Reject,
+  Retry,
+  RuntimeError,
+  SecurityError,
+  SoftTimeLimitExceeded,
+  TaskError,
+  TaskRevokedError,
+  Terminated,
+  TimeLimitExceeded,
+  TimeoutError,
+  WorkerLostError,
+} from './core/errors.ts';
+export * as states from './core/states.ts';
+export type { State } from './core/states.ts';
+export type { SignatureJson } from './message/message.ts';
+export { defineConfig } from './settings/settings.ts';
+export type { ResolvedSettings, Settings } from './settings/settings.ts';
