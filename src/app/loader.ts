@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { AppLoadError } from '../core/errors.ts';
 import { Celery } from './celery.ts';
 import { describeImportError } from './import-error.ts';
@@ -63,9 +63,19 @@ export interface ImportOptions extends LoadOptions {
  * @throws {AppLoadError}
  */
 export async function importTasks(app: Celery, options: ImportOptions): Promise<void> {
-  void app;
-  void options;
-  await Promise.resolve();
+  const folders = [options.cwd, ...(options.file === undefined ? [] : [dirname(options.file)])];
+  for (const { name, optional } of app.modulesToImport()) {
+    const search = findModule(name, folders);
+    const file = search.file ?? findInPackages(name, options.cwd);
+    if (file !== undefined) await importUserModule(file, `Cannot import the tasks in '${name}'`, options.cwd);
+    else if (!optional) {
+      const places = [...new Set(folders)].join(' or ');
+      throw new AppLoadError(
+        `Cannot import the tasks in '${name}': no ${search.tried.join(', ')} in ${places}.`,
+      );
+    }
+  }
+  app.finalizeTasks();
 }
 
 async function importUserModule(file: string, what: string, cwd: string): Promise<Exports> {

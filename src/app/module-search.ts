@@ -18,7 +18,7 @@ const ANY_EXTENSION = `{${MODULE_EXTENSIONS.join(',')}}`;
  * @param folders where names start, in order
  */
 export function findModule(name: string, folders: readonly string[]): ModuleSearch {
-  const bases = isPath(name) ? [name] : [...new Set([name, name.replaceAll('.', '/')])];
+  const bases = [...new Set([name, dotsToFolders(name)])];
   const tried = bases.flatMap((base) =>
     isFileName(base)
       ? [base]
@@ -35,7 +35,7 @@ export function findModule(name: string, folders: readonly string[]): ModuleSear
 
 /** A module of an installed package (`@scope/tasks`), as `require` in that folder would find it. */
 export function findInPackages(name: string, folder: string): string | undefined {
-  if (isPath(name) && !name.startsWith('@')) return undefined;
+  if (name.startsWith('.') || isAbsolute(name) || isFileName(name)) return undefined;
   try {
     const file = createRequire(join(folder, 'noop.js')).resolve(name);
     return isAbsolute(file) ? file : undefined;
@@ -44,8 +44,10 @@ export function findInPackages(name: string, folder: string): string | undefined
   }
 }
 
-function isPath(name: string): boolean {
-  return /[\\/]/.test(name) || name.startsWith('.') || isFileName(name);
+/** `proj.tasks` → `proj/tasks`, `src/proj.tasks` → `src/proj/tasks`; `src/tasks.ts`, `.` and `..` stay. */
+function dotsToFolders(name: string): string {
+  if (isFileName(name)) return name;
+  return name.replace(/[^\\/]+$/, (last) => (/^\.+$/.test(last) ? last : last.replaceAll('.', '/')));
 }
 
 function isFileName(name: string): boolean {

@@ -46,9 +46,8 @@ async function confirm(names: readonly string[]): Promise<void> {
 }
 
 async function purge(app: Celery, names: readonly string[]): Promise<number> {
-  const connection = await app
-    .transport()
-    .connect(AbortSignal.timeout(app.settings.broker_connection_timeout * 1000));
+  const { broker_connection_timeout: seconds } = app.settings;
+  const connection = await app.transport().connect(AbortSignal.timeout((seconds ?? 60) * 1000));
   try {
     const channel = await connection.openChannel();
     let purged = 0;
