@@ -50,8 +50,9 @@ export function errorMeta(taskId: string, status: 'FAILURE' | 'RETRY' | 'REVOKED
   return resultMeta(taskId, status, null, { result: null, error, traceback: error.traceback });
 }
 
+/** The value of a result; null where there is none, which says the same as a null. */
 const valueOf = (meta: ResultMeta | undefined): unknown =>
-  meta?.result ? (JSON.parse(meta.result.bytes.toString()) as unknown) : undefined;
+  meta?.result ? (JSON.parse(meta.result.bytes.toString()) as unknown) : null;
 
 /** Every promise of `ResultBackend`, run by each backend that keeps results. */
 export function backendContract(name: string, setup: BackendSetup): void {
