@@ -78,9 +78,14 @@ function runnerOf({ app, options, accept, state, prefetch, sending }: Common): {
   readonly bad: BadMessages;
 } {
   const { hostname, pool, logger } = options;
-  const { settings, backend } = app;
+  const { settings } = app;
   const log = new TaskLog(logger);
-  const results = new Results({ backend, hostname, extended: settings.result_extended, logger });
+  const results = new Results({
+    backendFor: (url) => app.backendFor(url),
+    hostname,
+    extended: settings.result_extended,
+    logger,
+  });
   const bad = new BadMessages({ accept, logger, results, state });
   const following = new Following({ app, hostname, accept, logger, signal: sending });
   const settlement = new Settlement({ results, following, bad, log, logger });

@@ -1,9 +1,8 @@
-import { isRecord, toCamelCase } from '../app/option-names.ts';
+import { toCamelCase } from '../app/option-names.ts';
 import type { ApplyOptions } from '../app/options.ts';
 import type { Celery } from '../app/celery.ts';
 import { afterFailure, afterSuccess } from '../canvas/callbacks.ts';
 import type { FollowUp, FollowUps, Origin, Sender } from '../canvas/callbacks.ts';
-import { InvalidTaskError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Embed } from '../message/message.ts';
 import type { EncodedValue, ResultTuple, RetryRequest } from '../message/outcome.ts';
@@ -72,7 +71,7 @@ export class Following implements Sender {
   }
 
   async send(call: FollowUp, origin: Origin): Promise<string> {
-    const result = await this.#app.sendTask(call.task, call.args, {
+    const options: ApplyOptions = {
       ...applyOptions(call.options),
       kwargs: call.kwargs,
       rootId: origin.rootId,
@@ -82,8 +81,14 @@ export class Following implements Sender {
       retry: true,
       retryPolicy: UNTIL_SENT,
       signal: this.#signal,
-    });
-    return result.id;
+    };
+    try {
+      return (await this.#app.call(call.task, call.args, options)).id;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      // The arguments do not fit the task: it is the one to fail, where it runs.
+      return (await this.#app.sendTask(call.task, call.args, options)).id;
+    }
   }
 
   async #sendAll(request: Request, { calls, unsupported }: FollowUps): Promise<readonly ResultTuple[]> {
@@ -124,7 +129,5 @@ export class Following implements Sender {
 /** `apply_async` options in Celery's names as ours. */
 function applyOptions(options: Readonly<Record<string, unknown>>): ApplyOptions {
   const entries = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
-  const named: unknown = Object.fromEntries(entries.map(([name, value]) => [toCamelCase(name), value]));
-  if (!isRecord(named)) throw new InvalidTaskError('the options of a signature are not a dict');
-  return named as ApplyOptions;
+  return Object.fromEntries(entries.map(([name, value]) => [toCamelCase(name), value]));
 }

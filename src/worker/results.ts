@@ -16,7 +16,8 @@ export interface StateDetails {
 }
 
 export interface ResultsOptions {
-  readonly backend: ResultBackend;
+  /** The backend of a task that has its own, by URL; null: the app's. */
+  readonly backendFor: (url: string | null) => ResultBackend;
   readonly hostname: string;
   /** `result_extended`. */
   readonly extended: boolean;
@@ -25,13 +26,13 @@ export interface ResultsOptions {
 
 /** Writes the states of tasks to the result backend. */
 export class Results {
-  readonly #backend: ResultBackend;
+  readonly #backendFor: (url: string | null) => ResultBackend;
   readonly #hostname: string;
   readonly #extended: boolean;
   readonly #logger: Logger;
 
-  constructor({ backend, hostname, extended, logger }: ResultsOptions) {
-    this.#backend = backend;
+  constructor({ backendFor, hostname, extended, logger }: ResultsOptions) {
+    this.#backendFor = backendFor;
     this.#hostname = hostname;
     this.#extended = extended;
     this.#logger = logger;
@@ -52,13 +53,13 @@ export class Results {
       parentId: headers.parent_id,
       extended: this.#extended ? this.#extendedMeta(request, details) : null,
     };
-    return this.#backend.store(meta, replyAddress(envelope, headers));
+    return this.#backendFor(request.options.backend).store(meta, replyAddress(envelope, headers));
   }
 
   /** FAILURE of a message that never ran; a backend that fails is logged. */
   async storeUnrun(headers: TaskHeaders, envelope: Envelope, error: RemoteError): Promise<void> {
     try {
-      await this.#backend.store(
+      await this.#backendFor(null).store(
         {
           taskId: headers.id,
           status: FAILURE,

@@ -95,6 +95,8 @@ export class Worker {
   async #boot(): Promise<void> {
     const { pool, logger, listener } = this.#options;
     const { signal } = this.#booting;
+    await this.#app.ready();
+    signal.throwIfAborted();
     const parts = assemble(this.#app, this.#options, {
       sending: this.#sending.signal,
       onFailed: (error) => void this.#fail(error),
