@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
  * The app's own module is where the search for its config file begins, and only the stack knows which that is.
  */
 export function callerFile(callee: abstract new (...args: never[]) => unknown): string | undefined {
-  const { prepareStackTrace } = Error;
+  const before = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
   try {
     Error.prepareStackTrace = (_, sites) => sites;
     const holder: { stack?: unknown } = {};
@@ -14,7 +14,8 @@ export function callerFile(callee: abstract new (...args: never[]) => unknown): 
     const file = (holder.stack as NodeJS.CallSite[])[0]?.getFileName();
     return file === undefined || file === null ? undefined : pathOf(file);
   } finally {
-    Error.prepareStackTrace = prepareStackTrace;
+    if (before === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace');
+    else Object.defineProperty(Error, 'prepareStackTrace', before);
   }
 }
 

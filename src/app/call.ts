@@ -104,7 +104,7 @@ function withoutAbsent(
 ): RoutedOptions {
   return Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined && value !== null),
-  ) as RoutedOptions;
+  );
 }
 
 interface Parts {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { ResultBackend } from '../backend/backend.ts';
 import { LamportClock } from '../core/clock.ts';
 import { OperationalError } from '../core/errors.ts';
+import { unsupportedSettings } from '../settings/resolve.ts';
 import type { SettingsLayer } from '../settings/resolve.ts';
 import type { ResolvedSettings, Settings } from '../settings/settings.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -21,12 +22,19 @@ import type { ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { Producer } from './producer.ts';
 import type { Queues } from './queues.ts';
 import { TaskRegistry } from './registry.ts';
-import type { TaskContext } from './request.ts';
 import { AsyncResult } from './result.ts';
-import type { ResultHost } from './result.ts';
+import { resultHost } from './result-host.ts';
 import type { Router } from './routes.ts';
 import { sendCall } from './send.ts';
-import type { AnyTask, Task, TaskDefinition, TaskFunction, TaskHost } from './task.ts';
+import type {
+  AnyTask,
+  BoundTaskFunction,
+  BoundTaskOf,
+  TaskDefinition,
+  TaskFunction,
+  TaskHost,
+  TaskOf,
+} from './task.ts';
 import { createTask } from './task.ts';
 
 /** How an app is known across copies of celery-ts in one process. */
@@ -74,7 +82,7 @@ export class Celery {
   readonly #connections = new Connections(() => this.settings);
   readonly #discovered: TaskModule[] = [];
   readonly #origin = `gen${process.pid}@${hostname()}`;
-  readonly #results: ResultHost = resultHost(this, () => this.#closing.signal);
+  readonly #results = resultHost(this, () => this.#closing.signal);
   readonly #taskHost: TaskHost = this.#hostTasks();
   #configModule: string | undefined;
   #configObject = false;
@@ -171,20 +179,13 @@ export class Celery {
    * A parameter that may be left out needs a default (`y = 1`): of TypeScript's `y?: number` nothing is left at run time.
    * @throws {AlreadyRegistered} there is a task of that name
    */
-  task<Args extends unknown[], Returned>(
-    name: string,
-    run: (...args: Args) => Returned,
-  ): Task<Args, Awaited<Returned>, Returned>;
-  task<Args extends unknown[], Returned>(
-    name: string,
-    options: BoundTaskOptions,
-    run: (self: TaskContext, ...args: Args) => Returned,
-  ): Task<Args, Awaited<Returned>, Returned>;
-  task<Args extends unknown[], Returned>(
+  task<Run extends TaskFunction>(name: string, run: Run): TaskOf<Run>;
+  task<Run extends BoundTaskFunction>(name: string, options: BoundTaskOptions, run: Run): BoundTaskOf<Run>;
+  task<Run extends TaskFunction>(
     name: string,
     options: TaskOptions & { readonly bind?: false },
-    run: (...args: Args) => Returned,
-  ): Task<Args, Awaited<Returned>, Returned>;
+    run: Run,
+  ): TaskOf<Run>;
   task(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): unknown {
     const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
     return this.register({ name, run, options });
@@ -289,6 +290,10 @@ export class Celery {
   async #configure(): Promise<void> {
     const { applyConfig } = await import('./loader.ts');
     await applyConfig(this, { cwd: process.cwd(), file: this.file });
+    const later = unsupportedSettings(this.settingsLayers);
+    if (later.length > 0) {
+      process.emitWarning(`These settings have no effect yet: ${later.join(', ')}`, 'CeleryWarning');
+    }
   }
 
   #send(
@@ -314,20 +319,4 @@ export class Celery {
       directContext: (task, args) => directContext(this, task, args),
     };
   }
-}
-
-function resultHost(app: Celery, closing: () => AbortSignal): ResultHost {
-  return {
-    ready: () => app.ready(),
-    backendFor: (url) => app.backendFor(url),
-    revoke: (id, { terminate = false, signal = 'SIGTERM', wait = false, timeout }) =>
-      app.control.broadcast(
-        'revoke',
-        { task_id: id, terminate, signal },
-        { reply: wait, ...(timeout !== undefined && { timeout }) },
-      ),
-    get closing() {
-      return closing();
-    },
-  };
 }

@@ -64,7 +64,7 @@ function confOf(configuration: Configuration): Conf {
     {},
     {
       get: (_, name) => read(name),
-      set: (_, name, value) => {
+      set: (_, name, value: unknown) => {
         if (typeof name !== 'string') return false;
         configuration.assign({ [name]: value });
         return true;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { deferred } from '../core/async.ts';
 import type { LamportClock } from '../core/clock.ts';
-import { CeleryError, DecodeError, OperationalError, ValueError } from '../core/errors.ts';
+import { CeleryError, OperationalError, ValueError } from '../core/errors.ts';
 import type { Envelope } from '../message/message.ts';
 import { buildControlRequest, parseControlReply } from '../message/pidbox.ts';
 import type { ControlReply, ControlReplyTo } from '../message/pidbox.ts';
@@ -207,7 +207,7 @@ class Collector {
   readonly #limit: number;
   readonly #timeoutMs: number;
   readonly #replies: ControlReply[] = [];
-  readonly #done = deferred<void>();
+  readonly #done = deferred<undefined>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(ticket: string, options: BroadcastOptions, host: ControlHost) {
@@ -223,7 +223,7 @@ class Collector {
     if (reply === undefined || (reply.ticket !== null && reply.ticket !== this.#ticket)) return;
     if (reply.clock !== null) this.#host.clock.adjust(reply.clock);
     this.#replies.push(reply);
-    if (this.#replies.length >= this.#limit) this.#done.resolve();
+    if (this.#replies.length >= this.#limit) this.#done.resolve(undefined);
     else this.#timer?.refresh();
   }
 
@@ -233,7 +233,7 @@ class Collector {
     const onAbort = (): void => this.#done.reject(signal?.reason);
     if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
-    this.#timer = setTimeout(() => this.#done.resolve(), this.#timeoutMs);
+    this.#timer = setTimeout(() => this.#done.resolve(undefined), this.#timeoutMs);
     void channel.closed.then((error) => {
       this.#done.reject(
         error ?? new OperationalError('The connection was closed while waiting for replies.'),
@@ -254,7 +254,7 @@ class Collector {
       return parseControlReply(decodeBody(envelope, accept), envelope.headers);
     } catch (error) {
       // Whatever somebody else put into the mailbox: the workers' answers still count.
-      if (error instanceof DecodeError || error instanceof CeleryError) return undefined;
+      if (error instanceof CeleryError) return undefined;
       throw error;
     }
   }

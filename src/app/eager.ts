@@ -88,8 +88,11 @@ function jobOf({ message, target }: PreparedCall): TraceJob {
 function nextJob(job: TraceJob, { request }: Extract<Outcome, { kind: 'retry' }>): TraceJob {
   const headers = { ...job.headers, retries: job.headers.retries + 1 };
   if (request.body === null) return { ...job, headers };
-  const { compression: _, ...rest } = job;
-  return { ...rest, headers, body: request.body.value.bytes };
+  const next: { -readonly [Member in keyof TraceJob]: TraceJob[Member] } = { ...job, headers };
+  // The new body is encoded, not compressed.
+  delete next.compression;
+  next.body = request.body.value.bytes;
+  return next;
 }
 
 const BLANK = {

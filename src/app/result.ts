@@ -7,6 +7,7 @@ import { decodeValue } from '../message/registry.ts';
 import { fromRemoteError } from '../message/remote-error.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import { runningTask } from './current.ts';
+import { startWait } from './wait.ts';
 
 /** What a result needs of its app. */
 export interface ResultHost {
@@ -56,7 +57,7 @@ export interface ResultDetails {
   /** URL of the task's own backend. */
   readonly backend?: string | null;
   /** The task that this one follows, e.g. in a chain. */
-  readonly parent?: AsyncResult<unknown> | null;
+  readonly parent?: AsyncResult | null;
   /** The task was sent with `ignoreResult`: nothing will ever be stored. */
   readonly ignored?: boolean;
   /** How it ended (eager mode). */
@@ -68,7 +69,7 @@ export class AsyncResult<Result = unknown> {
   /** Id of the task. */
   readonly id: string;
   /** The task before this one in a chain. */
-  readonly parent: AsyncResult<unknown> | null;
+  readonly parent: AsyncResult | null;
   /** No result is stored: `get()` gives undefined at once. */
   readonly ignored: boolean;
 
@@ -313,29 +314,4 @@ function updateOf(meta: ResultMeta): ResultUpdate {
 
 function decoded(value: EncodedValue | null | undefined): unknown {
   return value === null || value === undefined ? null : decodeValue(value);
-}
-
-/** One signal for the ways in which a wait ends: the caller's signal, the timeout, the app. */
-function startWait(
-  closing: AbortSignal,
-  { signal, timeout }: Pick<GetOptions, 'signal' | 'timeout'>,
-): { readonly signal: AbortSignal; end(): void } {
-  const wait = new AbortController();
-  const sources = signal === undefined ? [closing] : [closing, signal];
-  const onAbort = (event: Event): void => wait.abort((event.target as AbortSignal).reason);
-  for (const source of sources) {
-    if (source.aborted) wait.abort(source.reason);
-    else source.addEventListener('abort', onAbort, { once: true });
-  }
-  // setTimeout fires at once for more than 24 days; such a wait is as good as endless.
-  const limitMs = timeout === undefined ? undefined : Math.min(timeout * 1000, 2 ** 31 - 1);
-  const onTimeout = (): void => wait.abort(new TimeoutError('The operation timed out.'));
-  const timer = limitMs === undefined ? undefined : setTimeout(onTimeout, limitMs);
-  return {
-    signal: wait.signal,
-    end: () => {
-      clearTimeout(timer);
-      for (const source of sources) source.removeEventListener('abort', onAbort);
-    },
-  };
 }

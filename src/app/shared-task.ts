@@ -1,27 +1,23 @@
 import { ImproperlyConfigured } from '../core/errors.ts';
 import { currentApp, onEveryApp } from './current.ts';
 import type { BoundTaskOptions, TaskOptions } from './options.ts';
-import type { TaskContext } from './request.ts';
-import type { AnyTask, Task, TaskFunction } from './task.ts';
+import type { AnyTask, BoundTaskFunction, BoundTaskOf, TaskFunction, TaskOf } from './task.ts';
 
 /**
  * Defines a task on every app there is and will be, for modules that do not know their app; arguments are those of
  * `app.task`. Calls go through the app that was made last.
  */
-export function sharedTask<Args extends unknown[], Returned>(
-  name: string,
-  run: (...args: Args) => Returned,
-): Task<Args, Awaited<Returned>, Returned>;
-export function sharedTask<Args extends unknown[], Returned>(
+export function sharedTask<Run extends TaskFunction>(name: string, run: Run): TaskOf<Run>;
+export function sharedTask<Run extends BoundTaskFunction>(
   name: string,
   options: BoundTaskOptions,
-  run: (self: TaskContext, ...args: Args) => Returned,
-): Task<Args, Awaited<Returned>, Returned>;
-export function sharedTask<Args extends unknown[], Returned>(
+  run: Run,
+): BoundTaskOf<Run>;
+export function sharedTask<Run extends TaskFunction>(
   name: string,
   options: TaskOptions & { readonly bind?: false },
-  run: (...args: Args) => Returned,
-): Task<Args, Awaited<Returned>, Returned>;
+  run: Run,
+): TaskOf<Run>;
 export function sharedTask(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): unknown {
   const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
   onEveryApp((app) => {

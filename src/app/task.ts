@@ -46,11 +46,36 @@ export interface Task<Args extends readonly unknown[], Result, Returned = Result
   AsyncResult(id: string): AsyncResult<Result>;
 }
 
-/** Any task, whatever its types. */
-export type AnyTask = Task<never[], unknown>;
+/** Any task, whatever its types: what a registry holds. Its arguments are checked when it is called. */
+export interface AnyTask {
+  (...args: never[]): unknown;
+  readonly name: string;
+  readonly options: ResolvedTaskOptions;
+  readonly run: TaskFunction;
+  delay(...args: unknown[]): Promise<AsyncResult>;
+  applyAsync(args?: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>;
+  AsyncResult(id: string): AsyncResult;
+}
 
-/** A task's function at run time: arguments are checked before it is called. */
+/** A function that may become a task. */
 export type TaskFunction = (...args: never[]) => unknown;
+
+/** A function whose first parameter is the running task (`bind: true`). */
+export type BoundTaskFunction = (self: TaskContext, ...args: never[]) => unknown;
+
+/** The task that a function becomes. */
+export type TaskOf<Run extends TaskFunction> = Task<
+  Parameters<Run>,
+  Awaited<ReturnType<Run>>,
+  ReturnType<Run>
+>;
+
+/** The task that a bound function becomes: its callers do not give `self`. */
+export type BoundTaskOf<Run extends BoundTaskFunction> = Task<
+  Parameters<Run> extends [unknown, ...infer Rest] ? Rest : [],
+  Awaited<ReturnType<Run>>,
+  ReturnType<Run>
+>;
 
 /** What `app.task` was given. */
 export interface TaskDefinition {
@@ -62,8 +87,8 @@ export interface TaskDefinition {
 /** What a task needs of its app. */
 export interface TaskHost {
   optionsOf(definition: TaskDefinition): ResolvedTaskOptions;
-  call(task: AnyTask, args: readonly unknown[], options: ApplyOptions): Promise<AsyncResult<unknown>>;
-  resultOf(task: AnyTask, id: string): AsyncResult<unknown>;
+  call(task: AnyTask, args: readonly unknown[], options: ApplyOptions): Promise<AsyncResult>;
+  resultOf(task: AnyTask, id: string): AsyncResult;
   /** `self` of a bound task that is called as a plain function. */
   directContext(task: AnyTask, args: readonly unknown[]): TaskContext;
 }
