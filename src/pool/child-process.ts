@@ -93,7 +93,10 @@ export class ChildProcess implements PoolProcess {
     this.#writer = new FrameWriter(socket);
     this.#exited = this.#watch(socket);
     this.#send({ kind: 'init', init: options.init, name: this.name, index: this.index });
-    this.#expectWithin(options.aliveTimeoutMs, 'start');
+    this.#expectWithin(
+      options.aliveTimeoutMs,
+      (limit) => new WorkerLostError(`A child process did not start within ${limit}.`),
+    );
   }
 
   /** Jobs it has finished. */
@@ -228,7 +231,13 @@ export class ChildProcess implements PoolProcess {
     switch (message.kind) {
       case 'alive':
         this.#boot = 'loading';
-        this.#expectWithin(this.#options.aliveTimeoutMs * LOAD_FACTOR, 'load the app');
+        this.#expectWithin(
+          this.#options.aliveTimeoutMs * LOAD_FACTOR,
+          (limit) =>
+            new AppLoadError(
+              `A child process did not load the app within ${limit}: its import does not come to an end.`,
+            ),
+        );
         break;
       case 'ready':
         this.#boot = 'ready';
@@ -291,11 +300,10 @@ export class ChildProcess implements PoolProcess {
     });
   }
 
-  #expectWithin(ms: number, what: string): void {
+  #expectWithin(ms: number, makeError: (limit: string) => Error): void {
     this.#deadline?.cancel();
     this.#deadline = this.#options.timer.callAfter(ms, () => {
-      const error = new WorkerLostError(`The child process did not ${what} within ${ms / 1000} s.`);
-      this.#failBoot(error);
+      this.#failBoot(makeError(`${ms / 1000} s`));
       this.#kill('SIGKILL');
     });
   }

@@ -55,6 +55,8 @@ export class Guardian {
     this.#isClosed = true;
     const shell = this.#shell;
     if (shell === undefined || shell.exitCode !== null || shell.signalCode !== null) return Promise.resolve();
+    // Its end is waited for, unlike its life.
+    shell.ref();
     return new Promise((resolve) => {
       shell.once('exit', () => {
         resolve();

@@ -1,0 +1,187 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+// From dist: children are separate processes, which run the built package.
+import type { Logger } from '../../dist/core/logger.js';
+import { createLogger } from '../../dist/core/logger.js';
+import type { Outcome } from '../../dist/message/outcome.js';
+import type { ChildInit } from '../../dist/pool/child-init.js';
+import type { Job, JobEvents, PoolProcess, StateUpdate } from '../../dist/pool/pool.js';
+import type { PreforkOptions, PreforkPool } from '../../dist/pool/prefork.js';
+import { createPreforkPool } from '../../dist/pool/prefork.js';
+
+const FIXTURES = join(import.meta.dirname, '../fixtures/pool');
+const FORMAT = '[%(levelname)s/%(processName)s] %(message)s';
+const TASK_FORMAT = '[%(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s';
+
+export type PoolSettings = Partial<Omit<PreforkOptions, 'child' | 'logger'>> & {
+  /** Fixture module. */
+  readonly app?: string;
+  readonly child?: Partial<ChildInit>;
+  /** For all log files together. */
+  readonly logName?: string;
+};
+
+/** A prefork pool of a fixture app that logs to a file. */
+export class TestPool implements AsyncDisposable {
+  readonly pool: PreforkPool;
+  readonly folder = mkdtempSync(join(tmpdir(), 'celery-ts-pool-'));
+  readonly #logger: Logger;
+  readonly #logFile: string;
+  #ids = 0;
+
+  constructor({ app = 'tasks.js', child, logName = 'worker.log', ...settings }: PoolSettings = {}) {
+    this.#logFile = join(this.folder, 'worker.log');
+    const log = { level: 'INFO', format: FORMAT, taskFormat: TASK_FORMAT, color: false } as const;
+    this.#logger = createLogger({ ...log, destination: this.#logFile, processName: 'MainProcess' });
+    this.pool = createPreforkPool({
+      size: 1,
+      maxTasksPerChild: null,
+      maxMemoryPerChildKb: null,
+      aliveTimeoutMs: 20_000,
+      ...settings,
+      logger: this.#logger,
+      child: {
+        appSpec: app,
+        cwd: FIXTURES,
+        environment: {},
+        commandLine: {},
+        configFile: null,
+        hostname: 'worker@example.com',
+        log: { ...log, destination: join(this.folder, logName) },
+        redirectStdouts: true,
+        redirectLevel: 'WARNING',
+        ...child,
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    return this.pool.start(new AbortController().signal);
+  }
+
+  get log(): string {
+    return readFileSync(this.#logFile, 'utf8');
+  }
+
+  job(task: string, args: readonly unknown[] = [], change: Partial<Job> = {}): Job {
+    this.#ids += 1;
+    return testJob(`id-${this.#ids}`, task, args, change);
+  }
+
+  /** Runs a task; its outcome and what the pool told on the way. */
+  async run(task: string, args: readonly unknown[] = [], change: Partial<Job> = {}): Promise<Report> {
+    const events = new Events();
+    const outcome = await this.pool.submit(this.job(task, args, change), events);
+    return { outcome, events, value: valueOf(outcome) };
+  }
+
+  /** Starts a task; resolves when a process has it. */
+  async begin(
+    task: string,
+    args: readonly unknown[] = [],
+    change: Partial<Job> = {},
+  ): Promise<{ process: PoolProcess; outcome: Promise<Outcome>; id: string }> {
+    const events = new Events();
+    const job = this.job(task, args, change);
+    const outcome = this.pool.submit(job, events);
+    return { process: await events.accepted, outcome, id: job.id };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pool.kill();
+    this.#logger.close();
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+export interface Report {
+  readonly outcome: Outcome;
+  readonly events: Events;
+  /** Decoded result of a success. */
+  readonly value: unknown;
+}
+
+/** Remembers what a pool told about a job. */
+export class Events implements JobEvents {
+  readonly states: [string, unknown][] = [];
+  readonly softTimeouts: number[] = [];
+  readonly accepted: Promise<PoolProcess>;
+  readonly onAccepted: (process: PoolProcess) => void;
+
+  constructor() {
+    let accept: ((process: PoolProcess) => void) | undefined;
+    this.accepted = new Promise((resolve) => (accept = resolve));
+    this.onAccepted = (process) => accept?.(process);
+  }
+
+  onState(update: StateUpdate): Promise<void> {
+    this.states.push([update.state, JSON.parse(update.meta.bytes.toString())]);
+    return Promise.resolve();
+  }
+
+  onSoftTimeout(seconds: number): void {
+    this.softTimeouts.push(seconds);
+  }
+}
+
+/** A job as the worker makes it of a message. */
+export function testJob(
+  id: string,
+  task: string,
+  args: readonly unknown[] = [],
+  change: Partial<Job> = {},
+): Job {
+  const embed = { callbacks: null, errbacks: null, chain: null, chord: null };
+  return {
+    id,
+    task,
+    headers: {
+      lang: 'py',
+      task,
+      id,
+      shadow: null,
+      eta: null,
+      expires: null,
+      group: null,
+      group_index: null,
+      retries: 0,
+      timelimit: [null, null],
+      root_id: id,
+      parent_id: null,
+      argsrepr: '()',
+      kwargsrepr: '{}',
+      origin: 'gen1@host',
+      ignore_result: false,
+      replaced_task_nesting: 0,
+      stamped_headers: null,
+      stamps: {},
+    },
+    userHeaders: null,
+    body: Buffer.from(JSON.stringify([args, {}, embed])),
+    contentType: 'application/json',
+    contentEncoding: 'utf-8',
+    deliveryInfo: { exchange: '', routing_key: 'celery', priority: null, redelivered: false },
+    replyTo: null,
+    correlationId: id,
+    hostname: 'worker@example.com',
+    timeLimit: undefined,
+    softTimeLimit: undefined,
+    ...change,
+  };
+}
+
+function valueOf(outcome: Outcome): unknown {
+  return outcome.kind === 'success' ? JSON.parse(outcome.result.bytes.toString()) : undefined;
+}
+
+/** Whether a process of that pid exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
