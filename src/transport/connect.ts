@@ -7,7 +7,7 @@ import type { Capabilities, Connection, Transport } from './transport.ts';
 export interface TransportOptions {
   /** `broker_heartbeat`: seconds between signs of life, 0 = none. */
   readonly heartbeatS: number;
-  /** `broker_connection_timeout`: seconds that connecting to one server may take, the handshake included. */
+  /** `broker_connection_timeout`: seconds that connecting to one server may take, the handshake included; 0 = no limit. */
   readonly connectionTimeoutS: number;
   /** `broker_failover_strategy`: how the next one of several URLs is chosen. */
   readonly failoverStrategy: 'round-robin' | 'shuffle';

@@ -44,7 +44,7 @@ class AmqpTransport implements Transport {
     const cut = (): void => socket.abort();
     const late = new AbortController();
     late.signal.addEventListener('abort', cut);
-    const timer = setTimeout(() => late.abort(), this.#timeoutMs);
+    const timer = this.#timeoutMs > 0 ? setTimeout(() => late.abort(), this.#timeoutMs) : undefined;
     signal.addEventListener('abort', cut, { once: true });
     try {
       const model = await connect(this.#connectOptions(), this.#socketOptions(socket.signal));
