@@ -62,7 +62,10 @@ function numberRepr(value: number): string {
   if (Object.is(value, -0)) return '-0.0';
   const text = String(value);
   const magnitude = Math.abs(value);
-  // Python goes to exponents below 1e-4 and writes two digits there.
+  // Not exact any more, so a float in Python, which goes to exponents from 1e16.
+  if (magnitude >= 1e16) return text.includes('e') ? text : value.toExponential();
+  if (magnitude > Number.MAX_SAFE_INTEGER) return `${text}.0`;
+  // Below 1e-4 Python goes to exponents as well, and writes two digits there.
   if (magnitude >= 1e-4 || value === 0) return text;
   return (text.includes('e') ? text : value.toExponential()).replace(/e-(\d)$/, 'e-0$1');
 }

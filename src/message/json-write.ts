@@ -14,7 +14,8 @@ export function isPlain(value: unknown, depth = 0): boolean {
     case 'undefined':
       return true;
     case 'number':
-      return Number.isFinite(value);
+      // False for NaN and both infinities as well.
+      return value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
     case 'object':
       return value === null || (depth < PLAIN_DEPTH && isPlainContainer(value, depth + 1));
     default:
@@ -58,14 +59,21 @@ function written(value: unknown, parent: Place | undefined, key: string | number
     case 'string':
       return JSON.stringify(value);
     case 'number':
+      return writtenNumber(value);
     case 'boolean':
     case 'bigint':
-      return Object.is(value, -0) ? '0' : String(value);
+      return String(value);
     case 'object':
       return value === null ? 'null' : writtenObject(value, parent, key);
     default:
       throw refused(`a ${typeof value}`, parent, key);
   }
+}
+
+/** A number too large to be exact is written as a float, so that it comes back as the number it is, not as a BigInt. */
+function writtenNumber(value: number): string {
+  const text = Object.is(value, -0) ? '0' : String(value);
+  return Math.abs(value) > Number.MAX_SAFE_INTEGER && /^-?\d+$/.test(text) ? value.toExponential() : text;
 }
 
 function writtenObject(value: object, parent: Place | undefined, key: string | number): string | undefined {

@@ -9,9 +9,9 @@ import type { Serializer } from './serializer.ts';
 /**
  * JSON as kombu reads and writes it.
  *
- * Date and bytes are kombu's typed extras, BigInt is exact both ways (integers beyond 2^53 come back as BigInt), NaN and
- * Infinity are the bare words of Python. Undefined is null at the top and in arrays, and left out of objects. A key
- * `__proto__` is plain data.
+ * Date and bytes are kombu's typed extras. An integer beyond 2^53 is a BigInt, exact both ways; a number beyond is written as
+ * a float, so that it stays a number. NaN and Infinity are the bare words of Python. Undefined is null at the top and in
+ * arrays, and left out of objects. A key `__proto__` is plain data.
  */
 export const jsonSerializer: Serializer = {
   name: 'json',

@@ -222,7 +222,8 @@ function stacksOf(error: Error): string {
 function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return pythonRepr(error);
   const stack: unknown = error.stack;
-  const own = typeof stack === 'string' && stack !== '' ? stack : `${typeOf(error)}: ${error.message}`;
+  const own =
+    typeof stack === 'string' && stack !== '' ? headedBy(typeOf(error), error.name, stack) : fallback(error);
   const { traceback, errors: several } = error as { traceback?: unknown; errors?: unknown };
   const parts = [own];
   if (typeof traceback === 'string') parts.push(`Remote traceback:\n${traceback.trimEnd()}`);
@@ -230,4 +231,13 @@ function stackOf(error: unknown): string {
     for (const part of several.slice(0, MAX_CAUSES)) parts.push(`Together with: ${stackOf(part)}`);
   }
   return parts.join('\n');
+}
+
+/** A class that does not set its own name has its parent's at the head of the stack. */
+function headedBy(type: string, name: unknown, stack: string): string {
+  return typeof name === 'string' && stack.startsWith(`${name}:`) ? type + stack.slice(name.length) : stack;
+}
+
+function fallback(error: Error): string {
+  return `${typeOf(error)}: ${error.message}`;
 }
