@@ -1,5 +1,5 @@
 import type { ResultBackend } from '../backend/backend.ts';
-import { ImproperlyConfigured, RuntimeError, TimeoutError } from '../core/errors.ts';
+import { RuntimeError, TimeoutError } from '../core/errors.ts';
 import { FAILURE, PENDING, PROPAGATE_STATES, READY_STATES, SUCCESS } from '../core/states.ts';
 import type { State } from '../core/states.ts';
 import type { EncodedValue, ResultTuple } from '../message/outcome.ts';
@@ -205,7 +205,7 @@ export class AsyncResult<Result = unknown> {
     await this.#host.ready();
     const wait = startWait(this.#host.closing, options);
     try {
-      for await (const meta of this.#backend().watch(this.id, wait.signal)) {
+      for await (const meta of this.backend.watch(this.id, wait.signal)) {
         this.#remember(meta);
         yield updateOf(meta);
       }
@@ -239,7 +239,7 @@ export class AsyncResult<Result = unknown> {
 
   async #wait(options: GetOptions): Promise<ResultMeta> {
     await this.#host.ready();
-    const backend = this.#backend();
+    const backend = this.backend;
     const wait = startWait(this.#host.closing, options);
     try {
       for await (const meta of backend.watch(this.id, wait.signal)) {
@@ -257,22 +257,13 @@ export class AsyncResult<Result = unknown> {
   async #fetch(): Promise<ResultMeta | undefined> {
     if (this.#done !== undefined || this.#eager) return this.#done;
     await this.#host.ready();
-    const meta = await this.#backend().fetch(this.id);
+    const meta = await this.backend.fetch(this.id);
     if (meta !== undefined) this.#remember(meta);
     return meta;
   }
 
   #remember(meta: ResultMeta): void {
     if (READY_STATES.has(meta.status)) this.#done = meta;
-  }
-
-  #backend(): ResultBackend {
-    const { backend } = this;
-    if (backend.scheme !== 'disabled') return backend;
-    throw new ImproperlyConfigured(
-      'No result backend is configured. Set result_backend (for example "rpc://" or "sqlite:///results.db") in this ' +
-        'program and in the worker; the result of a task that was sent without one is lost.',
-    );
   }
 }
 
