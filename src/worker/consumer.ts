@@ -40,6 +40,7 @@ export class Consumer {
   readonly #options: ConsumerOptions;
   readonly #queues: Map<string, Queue>;
   readonly #closing = new AbortController();
+  readonly #closed = aborted(this.#closing.signal);
   readonly #ready = deferred<undefined>();
   #running: Promise<void> | undefined;
   #session: TaskSession | undefined;
@@ -136,7 +137,6 @@ export class Consumer {
 
   /** Serves one connection; resolves with what broke it, or with undefined when the consumer is closing. */
   async #serve(connection: Connection): Promise<Error | undefined> {
-    const closing = aborted(this.#closing.signal);
     let gone: Error | undefined;
     const ended = connection.closed.then((error) => {
       gone = error ?? new Error('The connection to the broker was closed.');
@@ -147,7 +147,7 @@ export class Consumer {
       while (gone === undefined && !this.#closing.signal.aborted) {
         const session = this.#draining ? undefined : await this.#openTasks(connection);
         this.#becomeReady();
-        const channelError = await Promise.race([ended, closing, ...(session ? [session.closed] : [])]);
+        const channelError = await Promise.race([ended, this.#closed, ...(session ? [session.closed] : [])]);
         if (session !== undefined) await this.#leave(session);
         if (channelError instanceof Error) await this.#explainChannel(connection, channelError);
       }

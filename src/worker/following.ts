@@ -1,6 +1,7 @@
 import { toCamelCase } from '../app/option-names.ts';
 import type { ApplyOptions } from '../app/options.ts';
 import type { Celery } from '../app/celery.ts';
+import type { PublishTarget } from '../app/routes.ts';
 import { afterFailure, afterSuccess } from '../canvas/callbacks.ts';
 import type { FollowUp, FollowUps, Origin, Sender } from '../canvas/callbacks.ts';
 import type { Logger } from '../core/logger.ts';
@@ -111,10 +112,16 @@ export class Following implements Sender {
     return ids.map((id) => [[id, null], null]);
   }
 
-  #targetOf(request: Request, options: RetryRequest['options']): { exchange: string; routingKey: string } {
+  #targetOf(request: Request, options: RetryRequest['options']): PublishTarget {
     const { queue, exchange, routing_key: routingKey } = options;
     if (queue === undefined && exchange === undefined && routingKey === undefined) {
-      return { exchange: request.delivery.exchange, routingKey: request.delivery.routingKey };
+      const { exchange: same, routingKey: key, queue: from } = request.delivery;
+      // Declared again in case somebody has deleted it: a message without a queue would vanish.
+      return {
+        queue: this.#app.queues.consumeFrom.find(({ name }) => name === from),
+        exchange: same,
+        routingKey: key,
+      };
     }
     return this.#app.router.route({
       name: request.headers.task,

@@ -1,4 +1,5 @@
 import type { Celery } from '../app/celery.ts';
+import { setMaxListeners } from 'node:events';
 import { deferred, sleep } from '../core/async.ts';
 import { errorRepr } from '../message/remote-error.ts';
 import type { Queue } from '../transport/topology.ts';
@@ -41,6 +42,8 @@ export class Worker {
     this.#options = options;
     this.hostname = options.hostname;
     this.finished = this.#finished.promise;
+    // As many wait for it as there are tasks whose follow-ups are being sent.
+    setMaxListeners(0, this.#sending.signal);
     if (options.queues !== undefined) app.queues.select(options.queues);
     if (options.excludeQueues !== undefined) app.queues.deselect(options.excludeQueues);
   }

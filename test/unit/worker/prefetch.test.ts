@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { nullLogger } from '../../../src/core/logger.ts';
 import { Prefetch } from '../../../src/worker/prefetch.ts';
 
-function prefetch(options: { multiplier?: number; etaLimit?: number | null; lines?: string[] } = {}): Prefetch {
+function prefetch(
+  options: { multiplier?: number; etaLimit?: number | null; lines?: string[] } = {},
+): Prefetch {
   const { multiplier = 4, etaLimit = null, lines = [] } = options;
   const logger = { ...nullLogger, info: (line: string) => lines.push(line) };
   return new Prefetch({ concurrency: 2, multiplier, etaLimit, logger });
