@@ -63,7 +63,8 @@ export function unsupportedSettings(layers: readonly SettingsLayer[]): string[] 
  * is none, so that {@link resolveSettings} refuses it together with all else that is wrong.
  */
 export function castSetting(name: string, text: string): unknown {
-  return settingsByName.get(name)?.kind.cast(text) ?? text;
+  const spec = settingsByName.get(name);
+  return spec === undefined ? text : spec.kind.cast(text);
 }
 
 function entriesOf(layer: SettingsLayer): [string, unknown][] {

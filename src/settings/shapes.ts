@@ -188,10 +188,16 @@ const routeMap: Kind<RouteMap> = {
 
 function readRouteMap(map: ReadonlyMap<unknown, unknown>): Reading<RouteMap> {
   for (const [pattern, target] of map) {
-    const reading = routePair.read([pattern, target]);
-    if (!reading.ok) return within(`[${String(pattern)}]`, reading);
+    if (!isPattern(pattern)) return refuse('task names, globs and RegExps as keys', pattern);
+    const reading = routeTarget.read(target);
+    if (!reading.ok)
+      return within(`[${typeof pattern === 'string' ? JSON.stringify(pattern) : String(pattern)}]`, reading);
   }
   return accept(map as ReadonlyMap<string | RegExp, RouteTarget>);
+}
+
+function isPattern(value: unknown): value is string | RegExp {
+  return typeof value === 'string' || value instanceof RegExp;
 }
 
 const routePair: Kind<RoutePair> = {
@@ -199,7 +205,7 @@ const routePair: Kind<RoutePair> = {
   read(value) {
     if (!Array.isArray(value) || value.length !== 2) return refuse(this.takes, value);
     const [pattern, target] = value as [unknown, unknown];
-    if (typeof pattern !== 'string' && !(pattern instanceof RegExp)) return refuse(this.takes, value);
+    if (!isPattern(pattern)) return refuse(this.takes, value);
     const reading = routeTarget.read(target);
     return reading.ok ? accept([pattern, reading.value]) : within('[1]', reading);
   },

@@ -43,14 +43,12 @@ export const controlTable: Table<ControlSettings> = {
     default: false,
     oldName: 'CONTROL_QUEUE_EXCLUSIVE',
     since: '5.6',
-    later: true,
   },
   control_queue_durable: {
     kind: boolean,
     default: false,
     oldName: 'CONTROL_QUEUE_DURABLE',
     since: '5.6',
-    later: true,
   },
   control_exchange: { kind: text, default: 'celery', oldName: 'CONTROL_EXCHANGE' },
 };

@@ -114,8 +114,8 @@ export interface DaemonSettings {
 }
 
 export const daemonTable: Table<DaemonSettings> = {
-  worker_logfile: { kind: nullable(text), default: null, oldName: null, since: '5.4' },
-  worker_pidfile: { kind: nullable(text), default: null, oldName: null, since: '5.4' },
+  worker_logfile: { kind: nullable(text), default: null, oldName: null, since: '5.4', later: true },
+  worker_pidfile: { kind: nullable(text), default: null, oldName: null, since: '5.4', later: true },
   worker_uid: {
     kind: nullable(oneOf<[number, string]>(integer(0), text)),
     default: null,

@@ -282,14 +282,12 @@ export const workerTable: Table<WorkerSettings> = {
     default: null,
     oldName: 'CELERYD_ETA_TASK_LIMIT',
     since: '5.6',
-    later: true,
   },
   worker_enable_prefetch_count_reduction: {
     kind: boolean,
     default: true,
     oldName: 'CELERYD_ENABLE_PREFETCH_COUNT_REDUCTION',
     since: '5.4',
-    later: true,
   },
   worker_disable_prefetch: {
     kind: boolean,

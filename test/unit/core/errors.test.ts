@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import * as errors from '../../../src/core/errors.ts';
 import { CeleryError, Reject, Retry } from '../../../src/core/errors.ts';
 
-type ErrorClass = new (message?: string, options?: object) => CeleryError;
+type ErrorClass = new (message: string) => CeleryError;
 
-const classes = Object.entries(errors).filter(
-  (entry): entry is [string, ErrorClass] => typeof entry[1] === 'function' && isErrorClass(entry[1]),
+const classes = Object.entries<unknown>(errors).filter((entry): entry is [string, ErrorClass] =>
+  isErrorClass(entry[1]),
 );
 
 function isErrorClass(value: unknown): boolean {
