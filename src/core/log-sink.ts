@@ -46,6 +46,7 @@ class DescriptorSink implements LogSink {
 /** Appends to a file, and to a new one of that name when the old one was rotated away. */
 class FileSink implements LogSink {
   readonly #path: string;
+  readonly #lastResort = new DescriptorSink(STDERR);
   #fd: number;
   #inode: number;
   #checkedMs = Date.now();
@@ -69,7 +70,7 @@ class FileSink implements LogSink {
 
   write(text: string): void {
     if (this.#closed) {
-      writeFully(STDERR, text);
+      this.#lastResort.write(text);
       return;
     }
     try {
@@ -81,9 +82,9 @@ class FileSink implements LogSink {
       writeFully(this.#fd, text);
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) writeFully(STDERR, `cannot write log file ${this.#path}: ${reason(error)}\n`);
+      if (!this.#failing) this.#lastResort.write(`cannot write log file ${this.#path}: ${reason(error)}\n`);
       this.#failing = true;
-      writeFully(STDERR, text);
+      this.#lastResort.write(text);
     }
   }
 

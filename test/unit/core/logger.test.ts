@@ -177,20 +177,21 @@ describe('TaskLogger', () => {
   });
 });
 
-/** Runs a program that logs `count` long lines to a pipe that does not block, and ends at once; `reader` reads the pipe. */
-function pipe(count: number, reader: string): string {
+/** Runs a program that logs `count` long lines and ends at once; `reader` reads what it writes to stderr. */
+function pipe(count: number, reader: string, destination = NON_BLOCKING_STDERR): string {
   const source = `
     import { constants, openSync } from 'node:fs';
     import { createLogger } from ${JSON.stringify(new URL('../../../src/core/logger.ts', import.meta.url).href)};
-    const destination = openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK);
-    const log = createLogger({ level: 'INFO', format: '%(message)s', taskFormat: '%(message)s', destination,
-      processName: 'x', color: false });
+    const log = createLogger({ level: 'INFO', format: '%(message)s', taskFormat: '%(message)s',
+      destination: ${destination}, processName: 'x', color: false });
     for (let i = 0; i < ${count}; i++) log.info(i + ' ' + 'ä'.repeat(${LINE_LENGTH}));
     process.exit(3);`;
   const command = `'${process.execPath}' "$@" 2>&1 >/dev/null | (${reader}); echo \${PIPESTATUS[0]}`;
   const args = ['--import', 'tsx', '--input-type=module', '-e', source];
   return execFileSync('bash', ['-c', command, 'bash', ...args], { encoding: 'utf8', maxBuffer: 1e8 });
 }
+
+const NON_BLOCKING_STDERR = "openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK)";
 
 // Longer than the 4096 bytes that a pipe takes whole or not at all, so that some lines are cut.
 const LINE_LENGTH = 5000;
@@ -207,6 +208,16 @@ describe('to a pipe', () => {
 
   it('survives that nobody reads', () => {
     expect(pipe(200, 'true').trimEnd().split('\n').at(-1)).toBe('3');
+  });
+
+  it.each([
+    ['says once that the file cannot be written, and goes on with stderr', 'cut -c -60', 4],
+    ['survives a full disk while nobody reads stderr', 'true', 0],
+  ])('%s', (_, reader, count) => {
+    const lines = pipe(3, reader, "'/dev/full'").trimEnd().split('\n');
+    expect(lines.pop()).toBe('3');
+    expect(lines).toHaveLength(count);
+    if (count > 0) expect(lines[0]).toMatch(/^cannot write log file \/dev\/full: ENOSPC/);
   });
 });
 
