@@ -97,7 +97,8 @@ export function parseIso(text: string): number {
   const date = new Date(0);
   // Not Date.UTC(): it takes the years 0 to 99 for 1900 to 1999.
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) throw unreadable(text);
+  // A day that the month does not have has moved on into another month.
+  if (date.getUTCMonth() !== Number(month) - 1) throw unreadable(text);
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) throw unreadable(text);
   date.setUTCHours(Number(hour), Number(minute), Number(second), Number(fraction.slice(0, 3).padEnd(3, '0')));
   return date.getTime() - parseOffset(offset);
