@@ -1,4 +1,3 @@
-import { ImproperlyConfigured } from '../core/errors.ts';
 import { castSetting } from '../settings/resolve.ts';
 import type { GlobalOptions } from './context.ts';
 
@@ -12,19 +11,21 @@ export function globalSettings(options: GlobalOptions): Values {
   };
 }
 
+/** `worker.prefetch_multiplier=7`, `task_time_limit=30`. */
+const WORD = /^([\w.]+)=(.*)$/s;
+
+export function isSettingWord(word: string): boolean {
+  return WORD.test(word);
+}
+
 /**
- * Settings written as words behind the options of the worker: `worker.prefetch_multiplier=7`, `task_time_limit=30`;
- * `.x` and `_x` are short for `worker_x`, `(int)5` says the type.
- * @throws {ImproperlyConfigured} a word has another form
+ * Settings written as words behind the options of the worker; `.x` and `_x` are short for `worker_x`, `(int)5` says the type.
+ * @param words of the form that `isSettingWord` tells
  */
 export function settingWords(words: readonly string[]): Values {
   const values: Values = {};
   for (const word of words) {
-    const match = /^([\w.]+)=(.*)$/s.exec(word);
-    if (match === null) {
-      throw new ImproperlyConfigured(`'${word}' is neither an option nor a setting of the form name=value.`);
-    }
-    const [, key = '', text = ''] = match;
+    const [, key = '', text = ''] = WORD.exec(word) ?? [];
     const name = /^[._]/.test(key) ? `worker_${key.slice(1)}` : key.replace('.', '_');
     values[name] = castWord(name, text);
   }

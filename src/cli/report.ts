@@ -1,5 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Celery } from '../app/celery.ts';
 import { pythonRepr } from '../core/python-repr.ts';
 import { maskSecrets } from '../settings/mask.ts';
@@ -41,11 +43,20 @@ function packageVersions(): string[] {
   const require = createRequire(import.meta.url);
   return PACKAGES.flatMap((name) => {
     try {
-      return [`${name}:${(require(`${name}/package.json`) as { version: string }).version}`];
+      return [`${name}:${versionOf(dirname(require.resolve(name)))}`];
     } catch {
       return []; // An optional package that is not installed.
     }
   });
+}
+
+/** From the nearest package.json with a version: not every package exports its own. */
+function versionOf(folder: string): string {
+  const file = join(folder, 'package.json');
+  const { version } = (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}) as {
+    version?: string;
+  };
+  return version ?? versionOf(dirname(folder));
 }
 
 /** Text, numbers and flat values on the line itself, lists and objects on lines below, as Celery prints them. */

@@ -3,7 +3,7 @@ import { ValueError } from '../core/errors.ts';
 import type { LogLevel } from '../core/logger.ts';
 import { expand, nodename } from '../core/nodename.ts';
 import type { Context } from './context.ts';
-import { settingWords } from './outside-settings.ts';
+import { isSettingWord, settingWords } from './outside-settings.ts';
 
 /** Options of `celery-ts worker` as commander gives them. */
 export interface WorkerFlags {
@@ -48,6 +48,10 @@ export function commandLineSettings(
 ): Record<string, unknown> {
   if (flags.pool !== undefined && poolKind(flags.pool) === undefined) {
     throw context.usage(`Invalid value for '-P' / '--pool': ${poolProblem(flags.pool)}`);
+  }
+  const extra = words.find((word) => !isSettingWord(word));
+  if (extra !== undefined) {
+    throw context.usage(`Got unexpected extra argument (${extra}): it is no setting of the form name=value.`);
   }
   const given = {
     worker_concurrency: flags.concurrency,

@@ -40,12 +40,12 @@ async function serve(
 ): Promise<number> {
   const settings = commandLineSettings(flags, words, context);
   const hostname = hostnameOf(flags, context);
-  warnRoot();
   const files = claimFiles(context, flags, hostname, own);
   const opened = await openApp(context, settings);
   const { app } = opened;
   own.push(() => app.close());
   await importTasks(app, { cwd: context.cwd, file: opened.file });
+  warnRoot();
 
   const color =
     context.global.color &&
@@ -82,6 +82,8 @@ async function serve(
 
 async function run(worker: Worker, leave: () => void): Promise<number> {
   const signals = handleSignals(worker, leave);
+  // A worker on the memory broker with the solo pool holds nothing that would keep Node running.
+  const alive = setInterval(() => undefined, 60_000);
   try {
     const aborted = new AbortController();
     // What it throws is the end that `finished` tells of as well.
@@ -89,6 +91,7 @@ async function run(worker: Worker, leave: () => void): Promise<number> {
     const { how } = await worker.finished;
     return how === 'failed' ? EXIT.failure : signals.exitCode;
   } finally {
+    clearInterval(alive);
     signals.remove();
   }
 }

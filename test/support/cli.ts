@@ -35,10 +35,9 @@ export interface RunningCli {
 
 /** Starts `celery-ts` with these arguments. */
 export function startCli(args: readonly string[], options: CliOptions): RunningCli {
-  const { NODE_OPTIONS: _, VITEST: __, ...inherited } = process.env;
   const child = spawn(options.node ?? process.execPath, [options.program ?? PROGRAM, ...args], {
     cwd: options.cwd,
-    env: { ...inherited, ...options.env },
+    env: { ...process.env, NODE_OPTIONS: undefined, VITEST: undefined, NO_COLOR: undefined, ...options.env },
     stdio: 'pipe',
   });
   const seen = { output: '', stdout: '', stderr: '' };
