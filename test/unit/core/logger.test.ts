@@ -224,10 +224,11 @@ describe('to a pipe', () => {
 it('costs few microseconds a line', () => {
   const log = logger();
   const count = 20_000;
-  const start = performance.now();
+  // Time of this process, not of the clock: the machine may be busy with other tests.
+  const start = process.cpuUsage();
   for (let i = 0; i < count; i += 1)
     log.info('Task tasks.add[e11473f7-f90b-450d-8b2a-75d12f1c1313] received');
-  const microseconds = ((performance.now() - start) / count) * 1000;
+  const { user, system } = process.cpuUsage(start);
   // 3 measured on an idle machine; far above it something is wrong, such as a stat for each line.
-  expect(microseconds).toBeLessThan(30);
+  expect((user + system) / count).toBeLessThan(30);
 });

@@ -42,7 +42,8 @@ describe('Timer', () => {
     expect(ran).toEqual(kept.sort((a, b) => a.delay - b.delay || a.id - b.id).map(({ id }) => id));
   });
 
-  it.each([25, 60])('keeps a delay of %i days, which setTimeout alone would not', (days) => {
+  it('keeps a delay of 25 days, which setTimeout alone would not', () => {
+    const days = 25;
     const timer = new Timer();
     let ranAt = 0;
     const at = Date.now() + days * DAY_MS;

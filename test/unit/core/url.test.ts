@@ -120,9 +120,9 @@ describe('maskUrl and maskText', () => {
   });
 
   it('stays fast on long text', () => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     maskText(`amqp://${'a:'.repeat(20_000)} ${'x://y:'.repeat(5_000)}`);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(2000);
   });
 });
 

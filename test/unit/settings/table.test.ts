@@ -84,7 +84,7 @@ function sourcesOutsideSettings(): string {
     .replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|'\w+'/gm, '');
 }
 
-it('is what docs/settings.md shows', () => {
+it('is what docs/settings.md shows', { timeout: 120_000 }, () => {
   const run = (): string =>
     execFileSync(process.execPath, [join(root, 'scripts/settings-docs.js'), '--check'], {
       cwd: root,
