@@ -2,13 +2,13 @@ import { ImproperlyConfigured } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest.ts';
 import type { ResolvedSettings } from '../settings/settings.ts';
 import { isRecord, toCamelCase, toSnakeCase } from './option-names.ts';
-import type { ResolvedTaskOptions, TaskOptions } from './options.ts';
+import type { ResolvedTaskOptions, AnyTaskOptions } from './options.ts';
 import type { TaskDefinition } from './task.ts';
 
 /** Options of a task before and after the settings fill them up. */
 export interface TaskAttributes {
   /** What the task and `task_annotations` say. */
-  readonly own: TaskOptions;
+  readonly own: AnyTaskOptions;
   readonly resolved: ResolvedTaskOptions;
 }
 
@@ -28,7 +28,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof ResolvedTaskOptions>([
 ]);
 
 /** Refuses options that no task has, for callers that no compiler has checked. */
-export function checkTaskOptions(task: string, options: TaskOptions): void {
+export function checkTaskOptions(task: string, options: AnyTaskOptions): void {
   for (const name of Object.keys(options)) {
     if (NAMES.has(name)) continue;
     throw new ImproperlyConfigured(
@@ -40,11 +40,11 @@ export function checkTaskOptions(task: string, options: TaskOptions): void {
 /** The options of a task: its own, overridden by `task_annotations`, filled up from the settings. */
 export function resolveTaskOptions(definition: TaskDefinition, settings: ResolvedSettings): TaskAttributes {
   const annotated = annotationsFor(definition, settings.task_annotations);
-  const own: TaskOptions = { ...withoutUndefined(definition.options), ...annotated };
+  const own: AnyTaskOptions = { ...withoutUndefined(definition.options), ...annotated };
   return { own, resolved: fillUp(own, settings) };
 }
 
-function fillUp(own: TaskOptions, settings: ResolvedSettings): ResolvedTaskOptions {
+function fillUp(own: AnyTaskOptions, settings: ResolvedSettings): ResolvedTaskOptions {
   return {
     bind: own.bind ?? false,
     maxRetries: own.maxRetries === undefined ? 3 : own.maxRetries,
@@ -79,7 +79,7 @@ function fillUp(own: TaskOptions, settings: ResolvedSettings): ResolvedTaskOptio
 }
 
 /** What `task_annotations` says of a task: first for all tasks, then for this one. */
-function annotationsFor(definition: TaskDefinition, annotations: unknown): TaskOptions {
+function annotationsFor(definition: TaskDefinition, annotations: unknown): AnyTaskOptions {
   if (annotations === null || annotations === undefined) return {};
   const sources: readonly unknown[] = Array.isArray(annotations) ? annotations : [annotations];
   const merged: Record<string, unknown> = {};

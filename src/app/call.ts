@@ -9,7 +9,7 @@ import type { ResolvedSettings } from '../settings/settings.ts';
 import type { TaskAttributes } from './annotations.ts';
 import type { RunningTask } from './current.ts';
 import { runningTask } from './current.ts';
-import type { ApplyOptions, PublishRetryPolicy, TaskOptions } from './options.ts';
+import type { ApplyOptions, PublishRetryPolicy, AnyTaskOptions } from './options.ts';
 import type { ProducerOptions } from './producer.ts';
 import type { PublishTarget, RoutedCall, RoutedOptions, Router } from './routes.ts';
 import type { AnyTask } from './task.ts';
@@ -90,7 +90,7 @@ function lineageOf(
 }
 
 /** A task's own attributes that are options of its calls too. */
-function routable(own: TaskOptions = {}): RoutedOptions {
+function routable(own: AnyTaskOptions = {}): RoutedOptions {
   const { queue, exchange, routingKey, priority, expires, serializer, compression } = own;
   const { timeLimit, softTimeLimit, shadow } = own;
   return withoutAbsent({

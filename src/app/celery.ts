@@ -18,7 +18,7 @@ import { introduceApp } from './current.ts';
 import { Derived } from './derived.ts';
 import { directContext } from './direct-context.ts';
 import { environmentSettings, processEnvironment } from './environment.ts';
-import type { ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
+import type { AnyTaskOptions, ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { Producer } from './producer.ts';
 import type { Queues } from './queues.ts';
 import { TaskRegistry } from './registry.ts';
@@ -181,12 +181,8 @@ export class Celery {
    */
   task<Run extends TaskFunction>(name: string, run: Run): TaskOf<Run>;
   task<Run extends BoundTaskFunction>(name: string, options: BoundTaskOptions, run: Run): BoundTaskOf<Run>;
-  task<Run extends TaskFunction>(
-    name: string,
-    options: TaskOptions & { readonly bind?: false },
-    run: Run,
-  ): TaskOf<Run>;
-  task(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): unknown {
+  task<Run extends TaskFunction>(name: string, options: TaskOptions, run: Run): TaskOf<Run>;
+  task(name: string, ...rest: [TaskFunction] | [AnyTaskOptions, TaskFunction]): unknown {
     const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
     return this.register({ name, run, options });
   }

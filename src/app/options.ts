@@ -85,8 +85,8 @@ export interface ApplyOptions extends PublishOptions {
 
 /** Options of `app.task`: Celery's task attributes in camelCase. What is left out comes from the settings. */
 export interface TaskOptions {
-  /** The function takes the running task, `self`, as its first parameter. Default false. */
-  readonly bind?: boolean;
+  /** True: the function takes the running task, `self`, as its first parameter; see `BoundTaskOptions`. Default false. */
+  readonly bind?: false;
   /** Retries before the task fails; null = endless. Default 3. */
   readonly maxRetries?: number | null;
   /** Seconds before a retry that names no time. Default 180. */
@@ -143,9 +143,12 @@ export interface TaskOptions {
 }
 
 /** `TaskOptions` of a function whose first parameter is the running task. */
-export interface BoundTaskOptions extends TaskOptions {
+export interface BoundTaskOptions extends Omit<TaskOptions, 'bind'> {
   readonly bind: true;
 }
+
+/** Options of either kind of task. */
+export type AnyTaskOptions = TaskOptions | BoundTaskOptions;
 
 /** Task options with everything filled in: from the task, `task_annotations` and the settings. */
 export interface ResolvedTaskOptions {

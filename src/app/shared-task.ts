@@ -1,6 +1,6 @@
 import { ImproperlyConfigured } from '../core/errors.ts';
 import { currentApp, onEveryApp } from './current.ts';
-import type { BoundTaskOptions, TaskOptions } from './options.ts';
+import type { AnyTaskOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { AnyTask, BoundTaskFunction, BoundTaskOf, TaskFunction, TaskOf } from './task.ts';
 
 /**
@@ -15,10 +15,10 @@ export function sharedTask<Run extends BoundTaskFunction>(
 ): BoundTaskOf<Run>;
 export function sharedTask<Run extends TaskFunction>(
   name: string,
-  options: TaskOptions & { readonly bind?: false },
+  options: TaskOptions,
   run: Run,
 ): TaskOf<Run>;
-export function sharedTask(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): unknown {
+export function sharedTask(name: string, ...rest: [TaskFunction] | [AnyTaskOptions, TaskFunction]): unknown {
   const [options, run] = rest.length === 1 ? [{}, rest[0]] : rest;
   onEveryApp((app) => {
     app.register({ name, run, options });

@@ -1,4 +1,4 @@
-import type { ResolvedTaskOptions, ApplyOptions, TaskOptions } from './options.ts';
+import type { ResolvedTaskOptions, ApplyOptions, AnyTaskOptions } from './options.ts';
 import type { TaskContext } from './request.ts';
 import type { AsyncResult } from './result.ts';
 
@@ -81,7 +81,7 @@ export type BoundTaskOf<Run extends BoundTaskFunction> = Task<
 export interface TaskDefinition {
   readonly name: string;
   readonly run: TaskFunction;
-  readonly options: TaskOptions;
+  readonly options: AnyTaskOptions;
 }
 
 /** What a task needs of its app. */

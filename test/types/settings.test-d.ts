@@ -24,12 +24,12 @@ test('the constructor and conf know them too', () => {
     backend: 'cache+memory://',
     task_default_queue: 'jobs',
   });
-  // @ts-expect-error -- broker
+  // @ts-expect-error -- it is spelt broker
   new Celery('x', { brokr: 'memory://' });
   app.conf.task_serializer = 'json';
   app.conf.update({ enable_utc: true, timezone: 'Europe/Oslo' });
   expectTypeOf(app.conf.task_default_queue).toEqualTypeOf<string>();
-  // @ts-expect-error -- a boolean
+  // @ts-expect-error -- it takes a boolean
   app.conf.task_acks_late = 'yes';
   // @ts-expect-error -- no such setting
   app.conf.task_ack_late = true;

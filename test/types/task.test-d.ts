@@ -28,7 +28,7 @@ describe('app.task', () => {
   });
 
   test('bind takes the first parameter away', () => {
-    expectTypeOf(fetchPage.delay).parameters.toEqualTypeOf<[url: string]>();
+    expectTypeOf<Parameters<typeof fetchPage.delay>>().toEqualTypeOf<[url: string]>();
     expectTypeOf(fetchPage.delay('u')).resolves.toEqualTypeOf<AsyncResult<number>>();
     // @ts-expect-error -- `self` is not given by the caller
     void fetchPage.delay({} as TaskContext, 'u');
@@ -36,12 +36,13 @@ describe('app.task', () => {
 
   test('a function that is not bound keeps its first parameter', () => {
     const task = app.task('plain', { maxRetries: null }, (self: string, n: number) => self.repeat(n));
-    expectTypeOf(task.delay).parameters.toEqualTypeOf<[self: string, n: number]>();
+    expectTypeOf<Parameters<typeof task.delay>>().toEqualTypeOf<[self: string, n: number]>();
+    void task.delay('a', 1);
   });
 
   test('a task without parameters', () => {
     const task = app.task('none', () => null);
-    expectTypeOf(task.delay).parameters.toEqualTypeOf<[]>();
+    expectTypeOf<Parameters<typeof task.delay>>().toEqualTypeOf<[]>();
     void task.applyAsync();
     void task.applyAsync([], { countdown: 1 });
     // @ts-expect-error -- it takes none

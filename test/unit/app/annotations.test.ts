@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AlreadyRegistered, Celery, ImproperlyConfigured } from '../../../src/index.ts';
 import type { Settings, TaskOptions } from '../../../src/index.ts';
+import type { AnyTaskOptions } from '../../../src/app/options.ts';
 import { resolveTaskOptions } from '../../../src/app/annotations.ts';
 import { resolveSettings } from '../../../src/settings/resolve.ts';
 
@@ -44,7 +45,7 @@ describe('task options', () => {
     ['priority', 'task_default_priority', 5, 1],
     ['compression', 'task_compression', 'gzip', 'zlib'],
   ])('%s comes from %s', (option, setting, value, own) => {
-    const app = new Celery('a', { [setting]: value } as Settings);
+    const app = new Celery('a', { [setting]: value });
     const filled = app.task('filled', {}, () => null);
     const set = app.task('set', { [option]: own }, () => null);
     expect([filled.options[option], set.options[option]]).toEqual([value, own]);
@@ -81,7 +82,7 @@ describe('task options', () => {
 });
 
 describe('task_annotations', () => {
-  const annotated = (task_annotations: unknown, options: TaskOptions = {}): TaskOptions =>
+  const annotated = (task_annotations: unknown, options: TaskOptions = {}): AnyTaskOptions =>
     resolveTaskOptions(definition(options), { ...defaults, task_annotations: task_annotations as never }).own;
 
   it.each<[string, unknown, TaskOptions, TaskOptions]>([

@@ -1,38 +1,36 @@
 import { describe, expect, it } from 'vitest';
 import { bindArguments, checkArguments } from '../../../src/app/parameters.ts';
-import type { TaskOptions } from '../../../src/app/options.ts';
+import type { AnyTaskOptions } from '../../../src/app/options.ts';
 import type { AnyTask, TaskFunction } from '../../../src/app/task.ts';
 import { Celery } from '../../../src/index.ts';
 
-function taskOf(run: TaskFunction, options: TaskOptions = {}): AnyTask {
+function taskOf(run: TaskFunction, options: AnyTaskOptions = {}): AnyTask {
   return new Celery('parameters').register({ name: 'tasks.f', run, options });
 }
 
-const holder = {
+const [method, later] = Object.values({
   method(x: number, y: number) {
     return [x, y];
   },
   async later(x: number) {
     return x;
   },
-};
+}) as [TaskFunction, TaskFunction];
 
-/* eslint-disable @typescript-eslint/no-unused-vars -- the functions are only looked at */
-const two = (x: number, y: number) => null;
+const two = (x: number, y: number) => [x, y];
 const none = () => null;
-const defaults = (x: number, y = 2, z = 3) => null;
-const rest = (x: number, ...others: number[]) => null;
-const object = ({ width, height = 1 }: { width: number; height?: number }) => null;
-const mixed = (name: string, { a, b }: { a?: number; b?: number } = {}) => null;
-const open = ({ a, ...others }: Record<string, number>) => null;
-const array = ([a, b]: number[], c: number) => null;
-const bound = (self: unknown, x: number) => null;
-const three = (a: number, b: number, c: number) => null;
-const tricky = (x = ')', y = { z: (q: number) => q }, /* c, */ z = `,`) => null;
+const defaults = (x: number, y = 2, z = 3) => [x, y, z];
+const rest = (x: number, ...others: number[]) => [x, others];
+const object = ({ width, height = 1 }: { width: number; height?: number }) => [width, height];
+const mixed = (name: string, { a, b }: { a?: number; b?: number } = {}) => [name, a, b];
+const open = ({ a, ...others }: Record<string, number>) => [a, others];
+const array = ([a, b]: number[], c: number) => [a, b, c];
+const bound = (self: unknown, x: number) => [self, x];
+const three = (a: number, b: number, c: number) => [a, b, c];
+const tricky = (x = ')', y = { z: (q: number) => q }, /* c, */ z = `,`) => [x, y, z];
 async function* generator(x: number) {
   yield x;
 }
-/* eslint-enable @typescript-eslint/no-unused-vars */
 
 describe('checkArguments', () => {
   it.each<[string, TaskFunction, unknown[], Record<string, unknown>, string | undefined]>([
@@ -45,13 +43,7 @@ describe('checkArguments', () => {
     ['a hole before a name', three, [1], { c: 3 }, "f() missing 1 required positional argument: 'b'"],
     ['too many', two, [1, 2, 3], {}, 'f() takes 2 positional arguments but 3 were given'],
     ['too many for none', none, [1], {}, 'f() takes 0 positional arguments but 1 was given'],
-    [
-      'too many of one',
-      holder.later as TaskFunction,
-      [1, 2],
-      {},
-      'f() takes 1 positional argument but 2 were given',
-    ],
+    ['too many of one', later, [1, 2], {}, 'f() takes 1 positional argument but 2 were given'],
     [
       'too many with defaults',
       defaults,
@@ -100,7 +92,7 @@ describe('checkArguments', () => {
       { c: 3 },
       "f() missing 1 required positional argument: 'argument 1'",
     ],
-    ['a method', holder.method as TaskFunction, [1], {}, "f() missing 1 required positional argument: 'y'"],
+    ['a method', method, [1], {}, "f() missing 1 required positional argument: 'y'"],
     [
       'text that looks like parameters',
       tricky,
@@ -108,9 +100,9 @@ describe('checkArguments', () => {
       {},
       'f() takes from 0 to 3 positional arguments but 4 were given',
     ],
-    ['a generator', generator as TaskFunction, [], {}, "f() missing 1 required positional argument: 'x'"],
-    ['a native function', Math.max as TaskFunction, [1, 2, 3], {}, undefined],
-    ['a function bound by bind()', two.bind(null) as TaskFunction, [1], {}, undefined],
+    ['a generator', generator, [], {}, "f() missing 1 required positional argument: 'x'"],
+    ['a native function', Math.max, [1, 2, 3], {}, undefined],
+    ['a function bound by bind()', two.bind(null), [1], {}, undefined],
   ])('%s', (_, run, args, kwargs, problem) => {
     const check = (): void => checkArguments(taskOf(run), args, kwargs);
     if (problem === undefined) expect(check).not.toThrow();
@@ -118,7 +110,7 @@ describe('checkArguments', () => {
   });
 
   it('does not count self', () => {
-    const task = taskOf(bound as TaskFunction, { bind: true });
+    const task = taskOf(bound, { bind: true });
     expect(() => checkArguments(task, [], {})).toThrow("f() missing 1 required positional argument: 'x'");
     expect(() => checkArguments(task, [1, 2], {})).toThrow(
       'f() takes 1 positional argument but 2 were given',
@@ -147,6 +139,6 @@ describe('bindArguments', () => {
   });
 
   it('gives a function whose source is hidden the names as one object', () => {
-    expect(bindArguments(taskOf(Math.max as TaskFunction), [1], { y: 2 })).toEqual([1, { y: 2 }]);
+    expect(bindArguments(taskOf(Math.max), [1], { y: 2 })).toEqual([1, { y: 2 }]);
   });
 });
