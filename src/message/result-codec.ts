@@ -108,6 +108,8 @@ export function decodeMeta(bytes: Buffer, serializer: string): ResultMeta {
   };
 }
 
+const QUOTE = 0x22;
+
 class DocumentReader {
   readonly #members: Map<string, Buffer>;
   readonly #serializer: string;
@@ -123,7 +125,8 @@ class DocumentReader {
   }
 
   text(name: string): string | null {
-    const value = this.value(name);
+    // Most are null, which need not be decoded.
+    const value = this.#members.get(name)?.[0] === QUOTE ? this.value(name) : null;
     return typeof value === 'string' ? value : null;
   }
 
