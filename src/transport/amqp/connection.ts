@@ -65,15 +65,10 @@ export class AmqpConnection implements Connection, ChannelHost {
   }
 
   async #close(): Promise<void> {
-    // amqplib closes a connection ahead of what its channels have written (acks, messages), so they go first.
-    await Promise.all([...this.#channels].map((channel) => channel[Symbol.asyncDispose]()));
     if (!this.#ended) {
       try {
-        await withTimeout(
-          Promise.race([this.#model.close(), this.closed]),
-          CLOSE_TIMEOUT_MS,
-          'The broker does not answer',
-        );
+        const either = Promise.race([this.#farewell(), this.closed]);
+        await withTimeout(either, CLOSE_TIMEOUT_MS, 'The broker does not answer');
       } catch (error) {
         // It does not answer, or it closed the connection at the same moment.
         if (!(error instanceof TimeoutError) && !this.#hasEnded()) throw error;
@@ -81,6 +76,12 @@ export class AmqpConnection implements Connection, ChannelHost {
       this.#end(undefined);
     }
     this.#socket.abort();
+  }
+
+  async #farewell(): Promise<void> {
+    // amqplib closes a connection ahead of what its channels have written (acks, messages), so they go first.
+    await Promise.all([...this.#channels].map((channel) => channel[Symbol.asyncDispose]()));
+    await this.#model.close();
   }
 
   #hasEnded(): boolean {

@@ -1,5 +1,6 @@
 /** Header and argument values in the types of AMQP tables that Python's client writes and reads. */
 
+const INT32_MIN = -2_147_483_648;
 const INT32_MAX = 2_147_483_647;
 const INT64_MAX = 9_223_372_036_854_775_807n;
 
@@ -39,8 +40,9 @@ function encodeField(value: unknown): unknown {
 }
 
 function typedNumber(value: number): Typed {
-  if (!Number.isSafeInteger(value)) return { '!': 'double', value };
-  return { '!': Math.abs(value) <= INT32_MAX ? 'int32' : 'int64', value };
+  // Python takes amqplib's 64-bit numbers for unsigned ones, so a large negative number is a double, which is as exact.
+  if (!Number.isSafeInteger(value) || value < INT32_MIN) return { '!': 'double', value };
+  return { '!': value <= INT32_MAX ? 'int32' : 'int64', value };
 }
 
 /** A table as amqplib decoded it, with its special forms (timestamp, decimal) as plain values. */

@@ -6,6 +6,13 @@ import { publishOptions } from './messages.ts';
 /** Puts a failure of amqplib into words. */
 export type Explain = (error: unknown) => OperationalError;
 
+const REFUSED = 'the broker refused the message; its queue may be full (x-max-length) or unavailable';
+
+/** amqplib's error for `basic.nack`. */
+function isNack(error: unknown): boolean {
+  return error instanceof Error && error.message === 'message nacked';
+}
+
 /** One message on its way. */
 interface Job {
   readonly envelope: Envelope;
@@ -57,7 +64,7 @@ export class Publisher {
     const { envelope, exchange, routingKey } = job;
     const onConfirm = (error: unknown): void => {
       if (error === null || error === undefined) job.resolve();
-      else job.reject(this.#explain(error));
+      else job.reject(this.#explain(isNack(error) ? new Error(REFUSED) : error));
     };
     const channel = this.#channel as ConfirmChannel;
     try {
