@@ -88,7 +88,8 @@ function betterSqlite(): Driver | undefined {
     try {
       return new Constructor(path);
     } catch (error) {
-      if (sqliteProblem(error) !== undefined) throw error;
+      // A TypeError is about the path.
+      if (sqliteProblem(error) !== undefined || error instanceof TypeError) throw error;
       const text = `better-sqlite3 is installed, but its native part cannot be loaded by Node.js ${process.versions.node}`;
       throw new OperationalError(`${text}: run \`npm rebuild better-sqlite3\``, { cause: error });
     }

@@ -1,5 +1,4 @@
 import { type Deferred, deferred } from '../core/async.ts';
-import { OperationalError } from '../core/errors.ts';
 import type { Database } from './driver.ts';
 import { explain, sqliteProblem } from './problem.ts';
 
@@ -56,6 +55,8 @@ export class WriteQueue {
   #synchronous = '';
   #closed: Error | undefined;
   #idle: Deferred<void> | undefined;
+  #broken = false;
+  #warned = false;
 
   constructor(options: WriteQueueOptions) {
     this.#options = options;
@@ -91,6 +92,7 @@ export class WriteQueue {
   /** Refuses everything, from now on and what is waiting. */
   fail(error: Error): void {
     this.#closed = error;
+    this.#broken = true;
     clearTimeout(this.#turn as NodeJS.Timeout | undefined);
     clearImmediate(this.#turn as NodeJS.Immediate | undefined);
     this.#turn = undefined;
@@ -113,6 +115,7 @@ export class WriteQueue {
     try {
       results = this.#commit(batch);
       this.#retries = 0;
+      this.#warned = false;
     } catch (error) {
       this.#failed(batch, error);
       this.#next();
@@ -155,8 +158,11 @@ export class WriteQueue {
     } else if (problem === 'full' || problem === 'io') {
       const [patient, hasty] = partition(batch, (write) => write.patient && this.#closed === undefined);
       this.#reject(hasty, error);
-      if (patient.length > 0) this.#again(patient, FULL_RETRY_MS);
-    } else if (batch.length > 1 && !(error instanceof OperationalError)) {
+      if (patient.length > 0) {
+        this.#warn(error);
+        this.#again(patient, FULL_RETRY_MS);
+      }
+    } else if (batch.length > 1 && !this.#broken) {
       // One of them is at fault: each by itself, so that only that one fails.
       for (const write of batch) this.#alone(write);
     } else {
@@ -180,8 +186,18 @@ export class WriteQueue {
     const closing = this.#closed !== undefined && this.#retries > RETRY_MS.length * 4;
     const [late, early] = partition(batch, (write) => closing || (write.queuedAt < latest && !write.patient));
     this.#reject(late, error);
+    if (early.some((write) => write.queuedAt < latest)) this.#warn(error);
     const delayMs = RETRY_MS[Math.min(this.#retries++, RETRY_MS.length - 1)] ?? 0;
     if (early.length > 0) this.#again(early, delayMs);
+  }
+
+  /** Says once that the patient are waiting: nobody else is told. */
+  #warn(error: unknown): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const reason = explain(error, this.#options.path);
+    const text = reason instanceof Error ? reason.message : String(reason);
+    process.emitWarning(`${text}; trying again until it works`, 'CeleryWarning');
   }
 
   /** Puts a batch back to the front of the line. */
