@@ -14,7 +14,7 @@ export class CliCommand extends Command {
     const text = message.replace(/^error: /, '');
     switch (options?.code) {
       case 'commander.unknownOption':
-        return this.#unknownOption(/'([^']*)'/.exec(text)?.[1] ?? text);
+        return this.#unknownOption(/'([^'=]*)/.exec(text)?.[1] ?? text);
       case 'commander.optionMissingArgument':
         throw new UsageError(this, `Option ${quotedFlags(text)} requires an argument.`);
       case 'commander.missingArgument':
@@ -23,7 +23,7 @@ export class CliCommand extends Command {
           `Missing argument '${(/'([^']*)'/.exec(text)?.[1] ?? '').toUpperCase()}'.`,
         );
       case 'commander.excessArguments':
-        throw new UsageError(this, `Got unexpected extra arguments (${this.args.join(' ')})`);
+        throw new UsageError(this, this.#excess());
       case 'commander.invalidArgument': {
         const problem = /is invalid\. ([\s\S]*)$/.exec(text)?.[1] ?? text;
         throw new UsageError(this, `Invalid value for ${quotedFlags(text)}: ${problem}`);
@@ -31,6 +31,11 @@ export class CliCommand extends Command {
       default:
         throw new UsageError(this, text);
     }
+  }
+
+  #excess(): string {
+    const extra = this.args.slice(this.registeredArguments.length);
+    return `Got unexpected extra ${extra.length === 1 ? 'argument' : 'arguments'} (${extra.join(' ')})`;
   }
 
   #unknownOption(flag: string): never {

@@ -5,10 +5,8 @@ import { CliFailure, EXIT } from './failure.ts';
 
 /** Runs the command line of this process and ends it with Celery's exit code. */
 export async function main(): Promise<void> {
-  // Ctrl-C of a reader (`celery-ts report | head -1`) is no error of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failure);
-  });
+  // A worker does not end because nobody reads what it prints any more.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const exitCode = await run(process.argv.slice(2), process.env);
   // The user's modules may hold sockets and timers of their own; what this program opened is closed by now.
   await written(process.stdout);

@@ -9,14 +9,17 @@ export function createPaint(wanted: boolean, stream: NodeJS.WriteStream = proces
   return (text, ...codes) => `${codes.map((code) => `\u001b[${String(code)}m`).join('')}${text}\u001b[0m`;
 }
 
+// The terminal's own: later `process.stdout` may be redirected to the log.
+const { stdout, stderr } = process;
+
 /** Writes a line to stdout. */
 export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+  stdout.write(`${line}\n`);
 }
 
 /** Writes a line to stderr. */
 export function printError(line: string): void {
-  process.stderr.write(`${line}\n`);
+  stderr.write(`${line}\n`);
 }
 
 /** Text as it is, anything else as Python prints it. */

@@ -21,19 +21,15 @@ const SECOND_HINT = 'worker: Hitting Ctrl+C again will terminate all running tas
 
 /**
  * SIGTERM and the first SIGINT stop the worker warmly, SIGQUIT and the second SIGINT coldly; one more ends the process at once.
- * @param leave runs before the process ends at once
  */
-export function handleSignals(worker: Stoppable, leave: () => void): SignalHandlers {
+export function handleSignals(worker: Stoppable): SignalHandlers {
   const state = { exitCode: EXIT.ok as number, interrupts: 0, cold: false };
   const stop = (how: StopMode, ...lines: string[]) => {
     for (const line of lines) print(`\n${line}`);
     void worker.stop(how); // It never rejects; main waits for the worker's end.
   };
   const cold = (...lines: string[]) => {
-    if (state.cold) {
-      leave();
-      process.exit(EXIT.failure);
-    }
+    if (state.cold) process.exit(EXIT.failure);
     state.cold = true;
     stop('cold', ...lines);
   };

@@ -1,9 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { Celery } from '../app/celery.ts';
 import { importTasks } from '../app/loader.ts';
 import { Releasers } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
 import type { Logger } from '../core/logger.ts';
+import { unsupportedSettings } from '../settings/resolve.ts';
 import { Worker } from '../worker/worker.ts';
 import { openApp } from './app.ts';
 import type { OpenedApp } from './app.ts';
@@ -77,11 +79,17 @@ async function serve(
   if (context.global.quiet !== true) {
     printBanner(context, { opened, worker, logger, concurrency: `${String(pool.size)} (${pool.name})` });
   }
-  return run(worker, files.release);
+  warnOfSettings(app, logger);
+  if (pool.name === 'solo' && app.settings.worker_redirect_stdouts) {
+    const { redirectOutput } = await import('../pool/redirect.ts');
+    const redirection = redirectOutput(logger, app.settings.worker_redirect_stdouts_level);
+    own.push(() => redirection.flush());
+  }
+  return run(worker);
 }
 
-async function run(worker: Worker, leave: () => void): Promise<number> {
-  const signals = handleSignals(worker, leave);
+async function run(worker: Worker): Promise<number> {
+  const signals = handleSignals(worker);
   // A worker on the memory broker with the solo pool holds nothing that would keep Node running.
   const alive = setInterval(() => undefined, 60_000);
   try {
@@ -99,7 +107,6 @@ async function run(worker: Worker, leave: () => void): Promise<number> {
 interface ClaimedFiles {
   readonly log: string | undefined;
   readonly childLog: string | undefined;
-  readonly release: () => void;
 }
 
 /** Before anything is started: a file that cannot be written ends the worker with one line. */
@@ -116,12 +123,18 @@ function claimFiles(context: Context, flags: WorkerFlags, hostname: string, own:
     }
   }
   const childLog = flags.logfile === undefined ? undefined : resolve(flags.logfile);
-  if (flags.pidfile === undefined) return { log, childLog, release: () => undefined };
+  if (flags.pidfile === undefined) return { log, childLog };
   const pidfile = claimPidFile(expandPath("'--pidfile'", flags.pidfile, hostname, context), printError);
   const release = () => pidfile.release();
   process.once('exit', release);
   own.push(release);
-  return { log, childLog, release };
+  return { log, childLog };
+}
+
+function warnOfSettings(app: Celery, logger: Logger): void {
+  const names = unsupportedSettings(app.settingsLayers);
+  if (names.length > 0)
+    logger.warning(`These settings are known but have no effect yet: ${names.join(', ')}`);
 }
 
 function warnRoot(): void {
