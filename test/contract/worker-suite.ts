@@ -120,7 +120,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
     }
 
     function send(app: Celery, task: string, args: unknown[] = [], options = {}) {
-      return app.sendTask<unknown>(task, args, options);
+      return app.sendTask(task, args, options);
     }
 
     describe('tasks', () => {
