@@ -27,6 +27,8 @@ export interface ResultBackend extends AsyncDisposable {
   readonly scheme: string;
   /** Printable: the password masked, as in Celery's banner (`rpc://`, `sqlite:///results.db`, `disabled://`). */
   readonly url: string;
+  /** The same as `url`: `String(result.backend)` tells which backend a program uses. */
+  toString(): string;
   readonly can: BackendCapabilities;
   /** The `reply_to` of tasks that this process sends, where the backend needs one of its own. */
   readonly replyTo: string | undefined;

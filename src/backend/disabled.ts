@@ -13,6 +13,10 @@ class DisabledBackend implements ResultBackend {
   readonly can: BackendCapabilities = { shared: false, expires: true, groups: false };
   readonly replyTo = undefined;
 
+  toString(): string {
+    return this.url;
+  }
+
   expect(): Promise<void> {
     return Promise.resolve();
   }

@@ -98,6 +98,10 @@ class MemoryBackend implements ResultBackend {
     this.#shared.watchers.add(this.#watchers);
   }
 
+  toString(): string {
+    return this.url;
+  }
+
   expect(): Promise<void> {
     return Promise.resolve();
   }

@@ -60,6 +60,10 @@ class RpcBackend implements ResultBackend {
     });
   }
 
+  toString(): string {
+    return this.url;
+  }
+
   async expect(taskId: string): Promise<void> {
     this.#cache.expect(taskId);
     await this.#retry(() => this.#link.listen(), EXPECT_RETRY);

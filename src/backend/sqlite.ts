@@ -60,6 +60,10 @@ class SqliteBackend implements ResultBackend {
     this.#accepted = acceptedTypes(options.acceptContent);
   }
 
+  toString(): string {
+    return this.url;
+  }
+
   expect(): Promise<void> {
     return Promise.resolve();
   }
