@@ -79,7 +79,7 @@ describe('a pool of one child', () => {
       {
         kind: 'failure',
         repr: "RangeError('forgotten')",
-        error: { traceback: expect.stringContaining('tasks.js') },
+        error: { traceback: expect.stringContaining('tasks.js') as unknown },
       },
       /^/,
     ],

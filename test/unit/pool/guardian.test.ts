@@ -49,12 +49,12 @@ it('ends at once when nobody is left', async () => {
 
 it('is started again with the whole list after it was killed, and says so once', async () => {
   const warnings: string[] = [];
-  const warned = deferred<void>();
+  const warned = deferred<undefined>();
   const guardian = new Guardian({
     ...nullLogger,
     warning: (message) => {
       warnings.push(message);
-      warned.resolve();
+      warned.resolve(undefined);
     },
   });
   const [first, second] = [sleeper(), sleeper()];
