@@ -21,6 +21,9 @@ export interface CliResult {
   readonly stderr: string;
 }
 
+/** Text or pattern in the output, or anything else that is true of it. */
+export type Pattern = RegExp | string | ((stdout: string) => boolean);
+
 /** A command that is running. */
 export interface RunningCli {
   readonly child: ChildProcess;
@@ -28,8 +31,9 @@ export interface RunningCli {
   readonly ended: Promise<CliResult>;
   /** All output so far, both streams in order of arrival. */
   readonly output: string;
+  readonly stdout: string;
   /** Resolves with the output as soon as it matches; rejects when the program ends before. */
-  waitFor(pattern: RegExp | string, timeoutMs?: number): Promise<string>;
+  waitFor(pattern: Pattern, timeoutMs?: number): Promise<string>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -58,7 +62,11 @@ export function startCli(args: readonly string[], options: CliOptions): RunningC
       for (const watcher of watchers) watcher();
     });
   });
-  const waitFor = (pattern: RegExp | string, timeoutMs = 20_000) =>
+  const matches = (pattern: Pattern): boolean => {
+    if (typeof pattern === 'function') return pattern(seen.stdout);
+    return typeof pattern === 'string' ? seen.output.includes(pattern) : pattern.test(seen.output);
+  };
+  const waitFor = (pattern: Pattern, timeoutMs = 20_000) =>
     new Promise<string>((resolve, reject) => {
       const done = (settle: () => void) => {
         watchers.delete(check);
@@ -66,8 +74,7 @@ export function startCli(args: readonly string[], options: CliOptions): RunningC
         settle();
       };
       const check = () => {
-        const found = typeof pattern === 'string' ? seen.output.includes(pattern) : pattern.test(seen.output);
-        if (found) done(() => resolve(seen.output));
+        if (matches(pattern)) done(() => resolve(seen.output));
         else if (child.exitCode !== null || child.signalCode !== null) {
           done(() => reject(new Error(`ended before ${String(pattern)}:\n${seen.output}`)));
         }
@@ -85,6 +92,9 @@ export function startCli(args: readonly string[], options: CliOptions): RunningC
     ended,
     get output() {
       return seen.output;
+    },
+    get stdout() {
+      return seen.stdout;
     },
     waitFor,
     kill: (signal) => void child.kill(signal),
