@@ -214,12 +214,14 @@ class Collector {
     this.#ticket = ticket;
     this.#options = options;
     this.#host = host;
-    this.#limit = options.limit ?? options.destination?.length ?? Infinity;
+    const { limit, destination = [] } = options;
+    this.#limit = limit ?? (destination.length > 0 ? destination.length : Infinity);
     this.#timeoutMs = (options.timeout ?? 1) * 1000;
   }
 
   take(delivery: Delivery): void {
     const reply = this.#read(delivery);
+    if (this.#replies.length >= this.#limit) return;
     if (reply === undefined || (reply.ticket !== null && reply.ticket !== this.#ticket)) return;
     if (reply.clock !== null) this.#host.clock.adjust(reply.clock);
     this.#replies.push(reply);
