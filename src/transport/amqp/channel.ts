@@ -92,9 +92,9 @@ export class AmqpChannel implements Channel {
     await this.#call(`delete queue ${name}`, () => this.#channel.deleteQueue(name));
   }
 
-  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
-    this.#check('publish');
-    await this.#publisher.publish(envelope, exchange, routingKey);
+  publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+    if (this.#isGone()) return Promise.reject(this.#failure('publish', undefined));
+    return this.#publisher.publish(envelope, exchange, routingKey);
   }
 
   async consume(
@@ -228,8 +228,12 @@ export class AmqpChannel implements Channel {
     }
   }
 
+  #isGone(): boolean {
+    return this.#ended || this.#disposing !== undefined;
+  }
+
   #check(what: string): void {
-    if (this.#ended || this.#disposing !== undefined) throw this.#failure(what, undefined);
+    if (this.#isGone()) throw this.#failure(what, undefined);
   }
 
   async #call<T>(what: string, method: () => Promise<T>): Promise<T> {

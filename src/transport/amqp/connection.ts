@@ -5,6 +5,7 @@ import type { Channel, ChannelOptions, Connection } from '../transport.ts';
 import { AmqpChannel, CLOSE_TIMEOUT_MS, type ChannelHost } from './channel.ts';
 import { lostError, operationError, replyCode } from './errors.ts';
 import { readPythonLongs } from './python-longs.ts';
+import { writeTogether } from './write-together.ts';
 
 /** How long the last bytes may take to leave when the broker ended the connection. */
 const LINGER_MS = 500;
@@ -31,6 +32,7 @@ export class AmqpConnection implements Connection, ChannelHost {
     this.#url = url;
     this.closed = this.#settled.promise;
     readPythonLongs(model.connection);
+    writeTogether(model.connection);
     model.on('error', (error) => this.#lost(error));
     model.on('close', (error) => this.#lost(error));
   }

@@ -12,8 +12,12 @@ interface Typed {
 
 /** A table for amqplib: numbers as int32, int64 or double, dates as timestamps. */
 export function encodeTable(table: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const fields = Object.create(null) as Record<string, unknown>;
-  for (const [key, value] of Object.entries(table)) fields[key] = encodeField(value);
+  const fields: Record<string, unknown> = { ...table };
+  for (const key of Object.keys(fields)) {
+    const value = fields[key];
+    // Text and null, which most headers are, go as they are.
+    if (typeof value !== 'string' && value !== null) fields[key] = encodeField(value);
+  }
   // amqplib takes an own key '!' for the name of a type; it also sends inherited keys, where it does not look for one.
   return '!' in fields ? (Object.create(fields) as Record<string, unknown>) : fields;
 }
@@ -47,12 +51,18 @@ function typedNumber(value: number): Typed {
 
 /** A table as amqplib decoded it, with its special forms (timestamp, decimal) as plain values. */
 export function decodeTable(table: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  for (const value of Object.values(table)) {
-    if (typeof value === 'object' && value !== null) {
-      return Object.fromEntries(Object.entries(table).map(([key, each]) => [key, decodeField(each)]));
-    }
+  if (!hasTyped(table)) return table;
+  return Object.fromEntries(Object.entries(table).map(([key, value]) => [key, decodeField(value)]));
+}
+
+/** Whether a key `!`, which marks a special form, occurs in it or in what it holds. */
+function hasTyped(value: object): boolean {
+  for (const [key, each] of Object.entries(value)) {
+    if (key === '!') return true;
+    if (typeof each === 'object' && each !== null && !Buffer.isBuffer(each) && hasTyped(each as object))
+      return true;
   }
-  return table;
+  return false;
 }
 
 function decodeField(value: unknown): unknown {

@@ -12,12 +12,12 @@ export function publishOptions({
   return { ...properties, contentType, contentEncoding, headers: encodeTable(headers) };
 }
 
+/** The properties as amqplib gives them: what a sender left out is undefined. */
+type Received = Partial<Record<keyof AmqpProperties, unknown>>;
+
 /** A message as it came from amqplib. */
 export function receivedEnvelope(body: Buffer, received: AmqpProperties): Envelope {
-  // Whatever a sender left out is undefined.
-  const { contentType, contentEncoding, headers, ...rest } = received as unknown as Partial<
-    Record<string, unknown>
-  >;
+  const { contentType, contentEncoding, headers } = received as Received;
   return {
     body,
     // What Celery takes a message for that does not say what it is.
@@ -25,17 +25,17 @@ export function receivedEnvelope(body: Buffer, received: AmqpProperties): Envelo
     contentEncoding: typeof contentEncoding === 'string' ? contentEncoding : 'utf-8',
     headers:
       typeof headers === 'object' && headers !== null ? decodeTable(headers as Record<string, unknown>) : {},
-    properties: receivedProperties(rest),
+    properties: receivedProperties(received),
   };
 }
 
-function receivedProperties(received: Partial<Record<string, unknown>>): MessageProperties {
+function receivedProperties(received: Received): MessageProperties {
   const { correlationId, replyTo, deliveryMode, priority, expiration } = received;
-  return {
-    ...(typeof correlationId === 'string' && { correlationId }),
-    ...(typeof replyTo === 'string' && { replyTo }),
-    ...((deliveryMode === 1 || deliveryMode === 2) && { deliveryMode }),
-    ...(typeof priority === 'number' && { priority }),
-    ...(typeof expiration === 'string' && { expiration }),
-  };
+  const properties: { -readonly [Name in keyof MessageProperties]: MessageProperties[Name] } = {};
+  if (typeof correlationId === 'string') properties.correlationId = correlationId;
+  if (typeof replyTo === 'string') properties.replyTo = replyTo;
+  if (deliveryMode === 1 || deliveryMode === 2) properties.deliveryMode = deliveryMode;
+  if (typeof priority === 'number') properties.priority = priority;
+  if (typeof expiration === 'string') properties.expiration = expiration;
+  return properties;
 }

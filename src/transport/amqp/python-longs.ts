@@ -48,7 +48,10 @@ function isFrameReader(value: unknown): value is FrameReader {
 
 /** Replaces the tag in the content header frame that `bytes` begins with, if it is there in full. */
 export function relabelLongs(bytes: Buffer): void {
-  if (bytes.length < FLAGS_AT + 2 || bytes.length <= FRAME_HEADER_BYTES + bytes.readUInt32BE(3)) return;
+  if (bytes.length < FLAGS_AT + 2) return;
+  const end = FRAME_HEADER_BYTES + bytes.readUInt32BE(3);
+  // Most messages hold no such letter at all.
+  if (bytes.length <= end || !bytes.subarray(FLAGS_AT, end).includes(UNKNOWN_LONG)) return;
   const flags = bytes.readUInt16BE(FLAGS_AT);
   if ((flags & HAS_HEADERS) === 0) return;
   let at = FLAGS_AT + 2;
