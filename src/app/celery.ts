@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type { ResultBackend } from '../backend/backend.ts';
 import { LamportClock } from '../core/clock.ts';
@@ -86,7 +87,7 @@ export class Celery {
   readonly #taskHost: TaskHost = this.#hostTasks();
   #configModule: string | undefined;
   #configObject = false;
-  #closing = new AbortController();
+  #closing = newClosing();
   #configured: Promise<void> | undefined;
   #current: Derived | undefined;
 
@@ -270,7 +271,7 @@ export class Celery {
   /** Sends what is under way, then releases all that the app opened. It may be used again afterwards. */
   async close(): Promise<void> {
     this.#closing.abort(new OperationalError('The app was closed.'));
-    this.#closing = new AbortController();
+    this.#closing = newClosing();
     await this.#connections.close();
   }
 
@@ -315,4 +316,11 @@ export class Celery {
       directContext: (task, args) => directContext(this, task, args),
     };
   }
+}
+
+/** Every result that is waited for listens to it. */
+function newClosing(): AbortController {
+  const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
+  return closing;
 }

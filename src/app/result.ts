@@ -247,6 +247,10 @@ export class AsyncResult<Result = unknown> {
         this.#remember(meta);
         return meta;
       }
+    } catch (error) {
+      // A backend that is closed while it is asked says so in its own words.
+      wait.signal.throwIfAborted();
+      throw error;
     } finally {
       wait.end();
     }
