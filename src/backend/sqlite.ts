@@ -110,7 +110,7 @@ class SqliteBackend implements ResultBackend {
   async *#watch(taskId: string, signal: AbortSignal): AsyncGenerator<ResultMeta, void, undefined> {
     try {
       yield* this.#watchers.watch(taskId, signal, async () => {
-        await this.#listen();
+        await this.#listen(taskId);
         return this.#look(taskId);
       });
     } finally {
@@ -118,10 +118,10 @@ class SqliteBackend implements ResultBackend {
     }
   }
 
-  async #listen(): Promise<void> {
-    const file = await this.#open();
+  async #listen(taskId: string): Promise<void> {
+    const file = await this.#reading(taskId, () => this.#open());
     if (this.#listening) return;
-    this.#startListening(file, await file.read((database) => this.#tables.newest(database)));
+    this.#startListening(file, await this.#read(taskId, (database) => this.#tables.newest(database)));
   }
 
   #startListening(file: SqliteFile, seen: number): void {
@@ -196,10 +196,13 @@ class SqliteBackend implements ResultBackend {
     return resultExpiresS ? Date.now() + Math.round(resultExpiresS * 1000) : null;
   }
 
-  async #read<T>(id: string, query: (database: Database) => T): Promise<T> {
+  #read<T>(id: string, query: (database: Database) => T): Promise<T> {
+    return this.#reading(id, async () => (await this.#open()).read(query));
+  }
+
+  async #reading<T>(id: string, read: () => Promise<T>): Promise<T> {
     try {
-      const file = await this.#open();
-      return await file.read(query);
+      return await read();
     } catch (cause) {
       if (cause instanceof BackendError) throw cause;
       throw new BackendGetMetaError(`the result of ${id} could not be read: ${textOf(cause)}`, { cause });

@@ -76,9 +76,9 @@ export class MessageTables {
   }
 
   ack(database: Database, id: number, owner: Owner): void {
-    database.prepare(this.#sql.endLease).run(id, owner.id);
+    const { changes } = database.prepare(this.#sql.endLease).run(id, owner.id);
     // Given to somebody else meanwhile, because this machine seemed to be gone: then it is theirs.
-    if (database.prepare(this.#sql.leased).get(id)) return;
+    if (changes === 0 && database.prepare(this.#sql.leased).get(id)) return;
     this.#delete(database, id);
   }
 

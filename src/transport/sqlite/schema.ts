@@ -76,13 +76,12 @@ function statements({ queue, message, own }: TableNames): string[] {
     `CREATE TABLE IF NOT EXISTS ${own}lease (
   message_id INTEGER NOT NULL PRIMARY KEY, owner TEXT NOT NULL
 )`,
-    `CREATE INDEX IF NOT EXISTS ${own}leases_of ON ${own}lease (owner)`,
   ];
 }
 
 /** Whether everything is there: a file in use is opened without waiting for its lock. */
 export function hasSchema(database: Database, tables: TableNames): boolean {
-  const names = [tables.queue, tables.message, `${tables.own}lease`, `${tables.own}leases_of`];
+  const names = [tables.queue, tables.message, `${tables.own}lease`];
   const marks = names.map(() => '?').join(', ');
   const sql = `SELECT count(*) AS count FROM sqlite_master WHERE name IN (${marks})`;
   return database.prepare(sql).get(...names)?.count === names.length;

@@ -5,11 +5,21 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { availableDrivers, type Database, openDatabase } from '../../../src/sqlite/driver.ts';
 import { sqliteProblem } from '../../../src/sqlite/problem.ts';
 
-it('finds a driver on every Node.js that is supported', () => {
-  expect(availableDrivers().length).toBeGreaterThan(0);
+/** Those that work: better-sqlite3 may be there, but built for another Node.js. */
+const drivers = availableDrivers().filter((name) => {
+  try {
+    openDatabase(':memory:', name).close();
+    return true;
+  } catch {
+    return false;
+  }
 });
 
-describe.each(availableDrivers())('%s', (name) => {
+it('finds a driver on every Node.js that is supported', () => {
+  expect(drivers.length).toBeGreaterThan(0);
+});
+
+describe.each(drivers)('%s', (name) => {
   let folder: string;
   let database: Database;
 

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ImproperlyConfigured, OperationalError } from '../../../src/core/errors.ts';
 import { Releasers } from '../../../src/core/lifecycle.ts';
+import { commits } from '../../support/sqlite-commits.ts';
 import { type Database, openDatabase } from '../../../src/sqlite/driver.ts';
 import { openSqliteFile, type SqliteFile } from '../../../src/sqlite/file.ts';
 
@@ -115,17 +116,14 @@ describe('opening', () => {
 });
 
 describe('writing', () => {
-  const version = (database: Database): unknown =>
-    database.prepare('PRAGMA data_version').get()?.data_version;
-
   it('joins the writes of a turn into one commit, in order', async () => {
     const { file, other } = await withOther();
-    const before = Number(version(other));
+    const before = commits(path);
     const results = await Promise.all(
       [3, 1, 2].map((value) => file.write((database) => insert(database, value))),
     );
     expect(results).toEqual([1, 1, 1]);
-    expect(Number(version(other)) - before).toBe(1);
+    expect(commits(path) - before).toBe(1);
     expect(rows(other)).toEqual([3, 1, 2]);
   });
 
