@@ -1,5 +1,10 @@
-import { createServer, type Server } from 'node:net';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect as connectSocket, createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { AccessRefused, OperationalError } from '../../src/core/errors.ts';
 import { Releasers } from '../../src/core/lifecycle.ts';
@@ -20,6 +25,17 @@ const failure = async (promise: Promise<unknown>): Promise<Error> => {
 };
 const connect = (url: string | string[], more: Partial<TransportOptions> = {}): Promise<Connection> =>
   connectTransport(url, { ...AMQP_OPTIONS, ...more }).connect(never());
+
+/** A certificate of localhost that nobody has signed. */
+async function certificate(own: Releasers): Promise<{ key: Buffer; cert: Buffer; file: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'celery-ts-tls-'));
+  own.push(() => rm(folder, { recursive: true }));
+  const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  const form = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'];
+  execFileSync('openssl', [...form, '-keyout', keyFile, '-out', file, ...subject], { stdio: 'ignore' });
+  return { key: await readFile(keyFile), cert: await readFile(file), file };
+}
 
 describe.skipIf(!hasRabbitmq)('RabbitMQ in trouble', () => {
   let server: Rabbitmq;
@@ -194,6 +210,26 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ in trouble', () => {
       own.own(await transport.connect(never()));
       expect(transport.url).toContain(String(server.port));
       own.own(await transport.connect(never()));
+    });
+
+    it('speaks TLS, and trusts only whom it is told to', async () => {
+      const { key, cert, file } = await certificate(own);
+      const proxy = createTlsServer({ key, cert }, (secure) => {
+        const plain = connectSocket(server.port, '127.0.0.1');
+        for (const socket of [secure, plain]) socket.on('error', () => undefined);
+        secure.pipe(plain).pipe(secure);
+      });
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      own.push(() => proxy.close());
+      const url = `amqps://guest:guest@localhost:${String((proxy.address() as AddressInfo).port)}//`;
+      expect((await failure(connect(url))).message).toMatch(/self-signed|unable to verify/);
+      const trusting = own.own(await connect(url, { useSsl: { ca_certs: file } }));
+      await trusting.openChannel();
+      own.own(await connect(url, { useSsl: { cert_reqs: 'CERT_NONE' } }));
+      const controller = new AbortController();
+      const connecting = connectTransport(url, AMQP_OPTIONS).connect(controller.signal);
+      controller.abort(new Error('enough'));
+      await expect(connecting).rejects.toThrow('enough');
     });
 
     it('times out when the server takes the connection and says nothing', async () => {
