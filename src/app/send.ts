@@ -56,8 +56,10 @@ export async function sendCall(
     return result;
   }
   const result = new AsyncResult(results, call.id, details);
+  // Answers may go to another process: a callback is answered to whoever called the task it follows.
+  const isAnsweredHere = backend.can.shared || call.message.properties.replyTo === backend.replyTo;
   // Before the message leaves: a fast worker answers before the broker confirms.
-  if (!call.ignoreResult) await backend.expect(call.id);
+  if (!call.ignoreResult && isAnsweredHere) await backend.expect(call.id);
   await app.producer.publish(call.message, call.target, call.publish);
   remember(call, result);
   return result;
