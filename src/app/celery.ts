@@ -286,7 +286,9 @@ export class Celery {
 
   async #configure(): Promise<void> {
     const { applyConfig } = await import('./loader.ts');
-    await applyConfig(this, { cwd: process.cwd(), file: this.file });
+    const chosen = this.#configObject || this.#configModule !== undefined;
+    const configModule = chosen ? undefined : processEnvironment().CELERY_CONFIG_MODULE;
+    await applyConfig(this, { cwd: process.cwd(), file: this.file, configModule });
     const later = unsupportedSettings(this.settingsLayers);
     if (later.length > 0) {
       process.emitWarning(`These settings have no effect yet: ${later.join(', ')}`, 'CeleryWarning');

@@ -185,12 +185,10 @@ function readOption(name: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [toCamelCase(key), item]));
 }
 
-/** `task_routes` in each of its forms: a map, pairs, a function, or a list of these. */
+/** `task_routes` in each of its forms: a map, a function, or a list of these and of lists of pairs. */
 function readRoutes(value: unknown): readonly Lookup[] {
   if (value === null || value === undefined) return [];
-  if (Array.isArray(value) && !(value.length > 0 && value.every(isPair))) {
-    return value.map((router: unknown) => readRouter(router));
-  }
+  if (Array.isArray(value)) return value.map((router: unknown) => readRouter(router));
   return [readRouter(value)];
 }
 

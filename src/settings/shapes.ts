@@ -18,6 +18,7 @@ import {
   within,
 } from './kinds.ts';
 import type {
+  AnnotationFunction,
   AnnotationMap,
   BeatEntry,
   DeliveryMode,
@@ -287,14 +288,21 @@ const taskAnnotation = shape<TaskAnnotation>('an object of task options', {
 const annotationMap = mapping('an object of task names and task options', taskAnnotation);
 
 const annotator = kind(
-  'an object with annotate or annotateAny',
-  (value): value is TaskAnnotator =>
-    typeof value === 'object' && value !== null && ('annotate' in value || 'annotateAny' in value),
+  'a function, or an object with annotate or annotateAny',
+  (value): value is TaskAnnotator | AnnotationFunction =>
+    typeof value === 'function' ||
+    (typeof value === 'object' && value !== null && ('annotate' in value || 'annotateAny' in value)),
 );
 
 export const taskAnnotations: Kind<TaskAnnotations> = oneOf<
-  [AnnotationMap, readonly (AnnotationMap | TaskAnnotator)[]]
->(annotationMap, list('a list of these', oneOf<[TaskAnnotator, AnnotationMap]>(annotator, annotationMap)));
+  [AnnotationMap, readonly (AnnotationMap | TaskAnnotator | AnnotationFunction)[]]
+>(
+  annotationMap,
+  list(
+    'a list of these',
+    oneOf<[TaskAnnotator | AnnotationFunction, AnnotationMap]>(annotator, annotationMap),
+  ),
+);
 
 const beatEntry = shape<BeatEntry>(
   'an object with task and schedule',

@@ -130,8 +130,11 @@ export interface TaskAnnotator {
 /** Task name or `'*'` and the options to override. */
 export type AnnotationMap = Readonly<Record<string, TaskAnnotation>>;
 
-/** A map, or a list of maps and annotators: the first that answers for a task decides, after what it says for all. */
-export type TaskAnnotations = AnnotationMap | readonly (AnnotationMap | TaskAnnotator)[];
+/** Chooses annotations by looking at the task; `null` or undefined leaves it as it is. */
+export type AnnotationFunction = (task: { readonly name: string }) => TaskAnnotation | null | undefined;
+
+/** A map, or a list of maps, annotators and functions; a later one goes before an earlier one. */
+export type TaskAnnotations = AnnotationMap | readonly (AnnotationMap | TaskAnnotator | AnnotationFunction)[];
 
 /** When to run: `crontab(…)`, `solar(…)`, `schedule(…)` or an object of one's own with the same method. */
 export interface ScheduleLike {

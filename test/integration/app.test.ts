@@ -105,7 +105,6 @@ function appContract(name: string, servers: () => Promise<Servers>): void {
       const innerId = await result.get({ timeout: 10 });
       const [child] = (await result.children()) ?? [];
       expect(child?.id).toBe(innerId);
-      await expect(app.AsyncResult(result.id).id).toBe(result.id);
     });
 
     test('countdown holds a task back', async () => {

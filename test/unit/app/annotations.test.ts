@@ -129,6 +129,17 @@ describe('task_annotations', () => {
     expect(() => annotated(annotations)).toThrow(ImproperlyConfigured);
   });
 
+  it('may be a function in the settings', () => {
+    const app = new Celery('a', {
+      task_annotations: [
+        (task) => (task.name === 'slow' ? { rate_limit: '1/m' } : undefined),
+        { '*': { priority: 2 } },
+      ],
+    });
+    const [slow, fast] = [app.task('slow', () => null), app.task('fast', () => null)];
+    expect([slow.options.rateLimit, slow.options.priority, fast.options.rateLimit]).toEqual(['1/m', 2, null]);
+  });
+
   it('is checked by finalizeTasks', () => {
     const app = new Celery('a', { task_annotations: [{ annotate: () => ({ nonsense: 1 }) as never }] });
     app.task('t', () => null);
