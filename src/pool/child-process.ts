@@ -1,8 +1,5 @@
 import type { ChildProcess as NodeChild } from 'node:child_process';
-import { spawn } from 'node:child_process';
-import { constants } from 'node:os';
-import { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import type { Duplex } from 'node:stream';
 import { AppLoadError, WorkerLostError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Timer, TimerHandle } from '../core/timer.ts';
@@ -12,6 +9,7 @@ import { FrameReader, FrameWriter } from './frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
 import { decodeChildMessage, encodeParentMessage } from './messages.ts';
 import type { Job, JobEvents, PoolProcess } from './pool.ts';
+import { describeExit, openSocket, processEnd, spawnChild } from './spawn-child.ts';
 
 /** Between TERM and KILL at the hard time limit. */
 const KILL_AFTER_MS = 400;
@@ -79,7 +77,6 @@ export class ChildProcess implements PoolProcess {
   #deadline: TimerHandle | undefined;
   #jobs = 0;
   #isClosing = false;
-  #isExpectedToDie = false;
   #hasExited = false;
 
   constructor(options: ChildOptions, listener: ChildListener) {
@@ -154,7 +151,6 @@ export class ChildProcess implements PoolProcess {
   /** Sends a signal to the process for its running task, whose outcome is `terminated` if the process ends of it. */
   terminate(signal: NodeJS.Signals): void {
     if (this.#running !== undefined) this.#running.terminatedBy = signal;
-    this.#isExpectedToDie = true;
     this.#kill(signal);
   }
 
@@ -162,7 +158,6 @@ export class ChildProcess implements PoolProcess {
   async close(): Promise<void> {
     if (!this.#isClosing) {
       this.#isClosing = true;
-      this.#isExpectedToDie = true;
       this.#deadline?.cancel();
       this.#send({ kind: 'shutdown' });
       this.#deadline = this.#options.timer.callAfter(CLOSE_GRACE_MS, () => {
@@ -175,7 +170,6 @@ export class ChildProcess implements PoolProcess {
   /** Ends it at once. */
   async kill(): Promise<void> {
     this.#isClosing = true;
-    this.#isExpectedToDie = true;
     this.#kill('SIGKILL');
     await this.#exited;
   }
@@ -293,7 +287,6 @@ export class ChildProcess implements PoolProcess {
 
   #timeOut(running: Running): void {
     running.isTimedOut = true;
-    this.#isExpectedToDie = true;
     this.#kill('SIGTERM');
     running.hardLimit = this.#options.timer.callAfter(KILL_AFTER_MS, () => {
       this.#kill('SIGKILL');
@@ -311,15 +304,13 @@ export class ChildProcess implements PoolProcess {
   #failBoot(error: Error): void {
     this.#boot = 'failed';
     this.#bootError ??= error;
-    this.#isExpectedToDie = true;
   }
 
   #onExit(): void {
     this.#hasExited = true;
     this.#deadline?.cancel();
     const { exitCode: code, signalCode: signal } = this.#node;
-    const wasBusy = this.#running !== undefined;
-    if (!this.#isExpectedToDie || (wasBusy && !this.#isEndOfJobKnown())) {
+    if (!this.#isEndExplained()) {
       this.#options.logger.error(
         `Process '${this.name}' pid:${this.pid} exited with '${describeExit(code, signal)}'`,
       );
@@ -334,8 +325,10 @@ export class ChildProcess implements PoolProcess {
     this.#settle(this.#outcomeOfExit(code, signal));
   }
 
-  #isEndOfJobKnown(): boolean {
-    return this.#isClosing || this.#running?.isTimedOut === true || this.#running?.terminatedBy !== undefined;
+  /** We ended it, or others are told why it ended. */
+  #isEndExplained(): boolean {
+    const isOurs = this.#isClosing || this.#bootError !== undefined;
+    return isOurs || this.#running?.isTimedOut === true || this.#running?.terminatedBy !== undefined;
   }
 
   #outcomeOfExit(exitCode: number | null, signal: NodeJS.Signals | null): Outcome {
@@ -355,51 +348,6 @@ export class ChildProcess implements PoolProcess {
   }
 }
 
-// Next to this file as it is built: a child runs plain JavaScript, without the loader that tests use.
-const CHILD_MAIN = fileURLToPath(new URL('./child-main.js', import.meta.url));
-
-// Options of the supervisor that a child must not repeat: a debugger's port is taken, and code given as text is the program
-// of the supervisor.
-const OWN_OPTIONS =
-  /^--?(inspect(-.*)?|debug(-.*)?|e|p|pe|eval|print|i|interactive|c|check|test|watch(-.*)?)(=|$)/;
-const WITH_VALUE = /^--?(e|p|pe|eval|print|inspect-port|watch-path)$/;
-
-function spawnChild(): NodeChild {
-  const execArgv: string[] = [];
-  for (let index = 0; index < process.execArgv.length; index += 1) {
-    const option = process.execArgv[index] ?? '';
-    if (!OWN_OPTIONS.test(option)) execArgv.push(option);
-    else if (WITH_VALUE.test(option)) index += 1;
-  }
-  return spawn(process.execPath, [...execArgv, CHILD_MAIN], {
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-  });
-}
-
-function openSocket(node: NodeChild): Duplex {
-  // Told again by the return value: without descriptors left, Node gives no streams at all.
-  node.on('error', () => undefined);
-  const { stdio } = node as { stdio?: NodeChild['stdio'] };
-  const socket = stdio?.[3];
-  if (!(socket instanceof Duplex)) {
-    throw new WorkerLostError('A child process could not be started: no file descriptors are left.');
-  }
-  return socket;
-}
-
-/** Resolves when the process is gone, or could not be started. */
-function processEnd(node: NodeChild): Promise<void> {
-  return new Promise((resolve) => {
-    // Not 'close': it waits for whoever else holds the output of the child.
-    node.on('exit', () => {
-      resolve();
-    });
-    node.on('error', () => {
-      if (node.pid === undefined) resolve();
-    });
-  });
-}
-
 function isLimit(seconds: number | undefined): seconds is number {
   return seconds !== undefined && seconds > 0;
 }
@@ -408,10 +356,4 @@ function loadError(message: string, stack: string | null): AppLoadError {
   const error = new AppLoadError(message);
   if (stack !== null) error.stack = stack;
   return error;
-}
-
-/** How a process ended, as Celery prints it: `exitcode 3`, `signal 9 (SIGKILL)`. */
-export function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
-  if (signal !== null) return `signal ${constants.signals[signal]} (${signal})`;
-  return code === null ? 'no exit code: it could not be started' : `exitcode ${code}`;
 }

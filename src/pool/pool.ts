@@ -22,6 +22,10 @@ export interface Job {
   readonly hostname: string;
   /** Seconds from the start in the child; undefined = no limit. */
   readonly timeLimit: number | undefined;
+  /**
+   * Seconds after which `self.signal` is aborted. JavaScript cannot be interrupted: a task that does not look at its signal,
+   * or never gives the event loop a turn, goes on until the hard limit.
+   */
   readonly softTimeLimit: number | undefined;
 }
 

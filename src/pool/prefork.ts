@@ -6,10 +6,13 @@ import { Timer } from '../core/timer.ts';
 import type { Outcome } from '../message/outcome.ts';
 import type { ChildInit } from './child-init.ts';
 import type { ChildExit } from './child-process.ts';
-import { ChildProcess, describeExit } from './child-process.ts';
+import { ChildProcess } from './child-process.ts';
+import { Fifo } from './fifo.ts';
 import { Guardian } from './guardian.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
 import { RespawnPolicy } from './respawn.ts';
+import { describeExit } from './spawn-child.ts';
+import { writeStats } from './write-stats.ts';
 
 export interface PreforkOptions {
   /** Child processes, Celery's `--concurrency`. */
@@ -62,7 +65,7 @@ class Prefork implements PreforkPool {
   /** Living children: those of the slots, and those that are on their way out. */
   readonly #children = new Set<ChildProcess>();
   readonly #idle: ChildProcess[] = [];
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new Fifo<Waiting>();
   readonly #busy = new Set<ChildProcess>();
   /** Jobs written to the child of each slot, for `stats`. */
   readonly #written = new Map<number, number>();
@@ -85,7 +88,7 @@ class Prefork implements PreforkPool {
   }
 
   get free(): number {
-    return Math.max(0, this.size - this.#busy.size - this.#waiting.length);
+    return Math.max(0, this.size - this.#busy.size - this.#waiting.size);
   }
 
   get pids(): readonly number[] {
@@ -120,7 +123,7 @@ class Prefork implements PreforkPool {
   }
 
   takeWaiting(): readonly string[] {
-    const ids = this.#waiting.splice(0).map(({ job }) => job.id);
+    const ids = this.#waiting.takeAll().map(({ job }) => job.id);
     this.#checkDrained();
     return ids;
   }
@@ -149,7 +152,7 @@ class Prefork implements PreforkPool {
   }
 
   drained(): Promise<void> {
-    if (this.#busy.size === 0 && this.#waiting.length === 0) return Promise.resolve();
+    if (this.#busy.size === 0 && this.#waiting.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drainWaiters.push(resolve));
   }
 
@@ -173,27 +176,15 @@ class Prefork implements PreforkPool {
       'max-tasks-per-child': maxTasksPerChild ?? 'N/A',
       'max-memory-per-child': maxMemoryPerChildKb ?? 'N/A',
       'put-guarded-by-semaphore': false,
-      writes: this.#writes(),
+      writes: writeStats(
+        [...this.#slots.keys()].map((index) => this.#written.get(index) ?? 0),
+        this.#busy.size,
+      ),
     };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
-  }
-
-  #writes(): Readonly<Record<string, unknown>> {
-    const raw = [...this.#slots.keys()].map((index) => this.#written.get(index) ?? 0);
-    const total = raw.reduce((sum, count) => sum + count, 0);
-    const shares = raw.map((count) => (total === 0 ? 0 : count / total));
-    const average = shares.length === 0 ? 0 : shares.reduce((sum, share) => sum + share, 0) / shares.length;
-    return {
-      total,
-      avg: average.toFixed(2),
-      all: shares.map((share) => share.toFixed(2)).join(', '),
-      raw: raw.join(', '),
-      strategy: 'fair',
-      inqueues: { total: raw.length, active: this.#busy.size },
-    };
   }
 
   async #stop(): Promise<void> {
@@ -345,7 +336,7 @@ class Prefork implements PreforkPool {
   }
 
   #dispatch(): void {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.size > 0) {
       const child = this.#idle.shift();
       if (child === undefined) return;
       const next = this.#waiting.shift();
@@ -382,7 +373,7 @@ class Prefork implements PreforkPool {
   }
 
   #checkDrained(): void {
-    if (this.#busy.size > 0 || this.#waiting.length > 0) return;
+    if (this.#busy.size > 0 || this.#waiting.size > 0) return;
     for (const resolve of this.#drainWaiters.splice(0)) resolve();
   }
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Outcome } from '../../dist/message/outcome.js';
+import type { Outcome } from '../../src/message/outcome.ts';
 import { Events, isAlive, TestPool } from '../support/pool.ts';
 
 /** Waits for a thing that nothing announces. */
@@ -300,7 +300,7 @@ describe('children that do not start', () => {
     ['throws.js', /no licence file/, {}],
     ['missing.js', /missing/, {}],
     ['exits.js', /ended with exitcode 7 before it had loaded the app/, {}],
-    ['hangs.js', /did not load the app within 6 s/, { aliveTimeoutMs: 400 }],
+    ['hangs.js', /did not load the app within 15 s/, { aliveTimeoutMs: 1000 }],
   ])(
     'fail the pool with %s',
     async (app, message, settings) => {

@@ -2,14 +2,18 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-// From dist: children are separate processes, which run the built package.
-import type { Logger } from '../../dist/core/logger.js';
-import { createLogger } from '../../dist/core/logger.js';
-import type { Outcome } from '../../dist/message/outcome.js';
-import type { ChildInit } from '../../dist/pool/child-init.js';
-import type { Job, JobEvents, PoolProcess, StateUpdate } from '../../dist/pool/pool.js';
-import type { PreforkOptions, PreforkPool } from '../../dist/pool/prefork.js';
-import { createPreforkPool } from '../../dist/pool/prefork.js';
+import type * as LoggerModule from '../../src/core/logger.ts';
+import type { Logger } from '../../src/core/logger.ts';
+import type { Outcome } from '../../src/message/outcome.ts';
+import type { ChildInit } from '../../src/pool/child-init.ts';
+import type { Job, JobEvents, PoolProcess, StateUpdate } from '../../src/pool/pool.ts';
+import type * as PreforkModule from '../../src/pool/prefork.ts';
+import type { PreforkOptions, PreforkPool } from '../../src/pool/prefork.ts';
+
+// The built package: children are separate processes, which start from it.
+const DIST = join(import.meta.dirname, '../../dist');
+const { createLogger } = (await import(join(DIST, 'core/logger.js'))) as typeof LoggerModule;
+const { createPreforkPool } = (await import(join(DIST, 'pool/prefork.js'))) as typeof PreforkModule;
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/pool');
 const FORMAT = '[%(levelname)s/%(processName)s] %(message)s';

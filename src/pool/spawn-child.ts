@@ -1,0 +1,63 @@
+import type { ChildProcess as NodeChild } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { WorkerLostError } from '../core/errors.ts';
+
+// Next to this file as it is built: a child runs plain JavaScript, without the loader that tests use.
+const CHILD_MAIN = fileURLToPath(new URL('./child-main.js', import.meta.url));
+
+// Options of the supervisor that a child must not repeat: a debugger's port is taken, and code given as text is the program
+// of the supervisor.
+const OWN_OPTIONS =
+  /^--?(inspect(-.*)?|debug(-.*)?|e|p|pe|eval|print|i|interactive|c|check|test|watch(-.*)?)(=|$)/;
+const WITH_VALUE = /^--?(e|p|pe|eval|print|inspect-port|watch-path)$/;
+
+/** Starts the program of a child, with Node's own options as this process has them. */
+export function spawnChild(): NodeChild {
+  const execArgv: string[] = [];
+  for (let index = 0; index < process.execArgv.length; index += 1) {
+    const option = process.execArgv[index] ?? '';
+    if (!OWN_OPTIONS.test(option)) execArgv.push(option);
+    else if (WITH_VALUE.test(option)) index += 1;
+  }
+  return spawn(process.execPath, [...execArgv, CHILD_MAIN], {
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+  });
+}
+
+/**
+ * The supervisor's end of the socket that the child has as descriptor 3.
+ *
+ * @throws {WorkerLostError} the process could not be started for want of descriptors
+ */
+export function openSocket(node: NodeChild): Duplex {
+  // Told again by the return value: without descriptors left, Node gives no streams at all.
+  node.on('error', () => undefined);
+  const { stdio } = node as { stdio?: NodeChild['stdio'] };
+  const socket = stdio?.[3];
+  if (!(socket instanceof Duplex)) {
+    throw new WorkerLostError('A child process could not be started: no file descriptors are left.');
+  }
+  return socket;
+}
+
+/** Resolves when the process is gone, or could not be started. */
+export function processEnd(node: NodeChild): Promise<void> {
+  return new Promise((resolve) => {
+    // Not 'close': it waits for whoever else holds the output of the child.
+    node.on('exit', () => {
+      resolve();
+    });
+    node.on('error', () => {
+      if (node.pid === undefined) resolve();
+    });
+  });
+}
+
+/** How a process ended, as Celery prints it: `exitcode 3`, `signal 9 (SIGKILL)`. */
+export function describeExit(code: number | null, signal: NodeJS.Signals | null): string {
+  if (signal !== null) return `signal ${constants.signals[signal]} (${signal})`;
+  return code === null ? 'no exit code: it could not be started' : `exitcode ${code}`;
+}
