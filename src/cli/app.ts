@@ -1,3 +1,5 @@
+// Used to find the config file. Imported here because tsx, once it is at work, makes every import several times slower.
+import 'cosmiconfig';
 import type { Celery } from '../app/celery.ts';
 import { environmentSettings } from '../app/environment.ts';
 import { applyConfig, loadApp } from '../app/loader.ts';

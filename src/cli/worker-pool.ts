@@ -2,6 +2,7 @@ import os from 'node:os';
 import { ImproperlyConfigured } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Pool } from '../pool/pool.ts';
+import { createPreforkPool } from '../pool/prefork.ts';
 import type { OpenedApp } from './app.ts';
 import type { Context } from './context.ts';
 import { poolKind, poolProblem } from './worker-options.ts';
@@ -36,16 +37,8 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
   }
 }
 
-async function createPrefork({
-  context,
-  opened,
-  logger,
-  hostname,
-  logfile,
-  color,
-}: PoolSetup): Promise<Pool> {
+function createPrefork({ context, opened, logger, hostname, logfile, color }: PoolSetup): Pool {
   const { settings } = opened.app;
-  const { createPreforkPool } = await import('../pool/prefork.ts');
   return createPreforkPool({
     size: settings.worker_concurrency ?? os.availableParallelism(),
     child: {
