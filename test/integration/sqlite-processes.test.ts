@@ -196,8 +196,8 @@ describe('a process of its own', () => {
     `import { openDatabase } from '${resolve('dist/sqlite/driver.js')}';
      import { openSqliteFile } from '${resolve('dist/sqlite/file.js')}';
      ${body}`;
-  const run = (body: string, options: object = {}): Promise<{ out: string; err: string; code: number }> => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script(body)], options);
+  const run = (body: string): Promise<{ out: string; err: string; code: number }> => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script(body)]);
     let [out, err] = ['', ''];
     child.stdout.on('data', (data: Buffer) => (out += data.toString()));
     child.stderr.on('data', (data: Buffer) => (err += data.toString()));
@@ -225,8 +225,11 @@ describe('a process of its own', () => {
 
   it.runIf(process.getuid?.() === 0)('of another user is told which path and who it is', async () => {
     await chmod(folder, 0o755);
-    const open = `await openSqliteFile(${JSON.stringify(path)}).catch((error) => console.log(String(error)));`;
-    const { out } = await run(open, { uid: 65_534, gid: 65_534, cwd: '/' });
+    // It becomes that user after its modules are loaded, which may lie where only root can read.
+    const { out } = await run(`
+      process.setgid(65534);
+      process.setuid(65534);
+      await openSqliteFile(${JSON.stringify(path)}).catch((error) => console.log(String(error)));`);
     expect(out).toContain(`ImproperlyConfigured: SQLite database ${path}: user nobody (uid 65534) may not`);
   });
 });
