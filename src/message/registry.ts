@@ -46,6 +46,31 @@ export interface DecodeLimits {
 /** 256 MiB. */
 export const DEFAULT_LIMITS: DecodeLimits = { maxInflatedBytes: 256 * 1024 * 1024 };
 
+/** Celery's serializers that are not here, by content type: what the sender calls them. */
+const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
+  ['application/x-python-serialize', 'pickle'],
+  ['application/x-yaml', 'yaml'],
+  ['application/x-msgpack', 'msgpack'],
+]);
+
+/**
+ * Checks that bodies of this type may be decoded.
+ * @throws {ContentDisallowed} which says what to set, and where
+ */
+export function checkContentType(type: string, accept: ReadonlySet<string>): void {
+  if (accept.has(type)) return;
+  const own = byType.get(type)?.name;
+  const name = own ?? FOREIGN_NAMES.get(type);
+  const accepted = [...accept].join(', ');
+  throw new ContentDisallowed(
+    `Refusing to deserialize untrusted content of type ${name === undefined ? shown(type) : `${name} (${type})`}; ` +
+      `accept_content allows: ${accepted === '' ? 'nothing' : accepted}. ` +
+      (own === undefined
+        ? "Set task_serializer = 'json' in the app that sends it."
+        : `Add '${own}' to accept_content here.`),
+  );
+}
+
 /** A body that was let in, decompressed, with the serializer that reads it. */
 export interface OpenedBody {
   readonly serializer: Serializer;
@@ -63,11 +88,8 @@ export function openBody(
   limits: DecodeLimits,
 ): OpenedBody {
   const type = message.contentType;
+  checkContentType(type, accept);
   const serializer = byType.get(type);
-  if (!accept.has(type)) {
-    const name = serializer?.name ?? 'unknown';
-    throw new ContentDisallowed(`Refusing to deserialize disabled content of type ${name} (${shown(type)})`);
-  }
   if (serializer === undefined) {
     throw new DecodeError(
       `cannot read a body of type ${shown(type)}; there are: ${[...byType.keys()].join(', ')}`,

@@ -95,7 +95,8 @@ export class BadMessages {
         'The message has been ignored and discarded.\n\n' +
         'Please ensure your message conforms to the task\n' +
         `message protocol as described here:\n${PROTOCOL_PAGE}\n\n` +
-        `The full contents of the message body was:\n${dumpBody(envelope)}`,
+        `The full contents of the message body was:\n${dumpBody(envelope)}\n\n` +
+        `The full contents of the message headers:\n${saferepr(envelope.headers)}`,
     );
   }
 
@@ -135,13 +136,17 @@ const READING_ERRORS: ReadonlySet<string> = new Set([
   InvalidTaskError.name,
 ]);
 
-function readableHeaders(envelope: Envelope): ReturnType<typeof parseTaskHeaders>['headers'] | undefined {
-  try {
-    return parseTaskHeaders(envelope.headers).headers;
-  } catch {
-    // Without an id there is nobody to tell; the log has the message.
-    return undefined;
+/** Its headers, of those that make no sense only what says whom to tell. */
+function readableHeaders({ headers }: Envelope): ReturnType<typeof parseTaskHeaders>['headers'] | undefined {
+  const { task, id } = headers;
+  for (const readable of [headers, { task, id }]) {
+    try {
+      return parseTaskHeaders(readable).headers;
+    } catch {
+      // Without an id there is nobody to tell; the log has the message.
+    }
   }
+  return undefined;
 }
 
 function dumpBody({ body }: Envelope): string {

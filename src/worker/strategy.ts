@@ -5,8 +5,7 @@ import { parseIso } from '../core/time.ts';
 import type { Envelope, TaskHeaders } from '../message/message.ts';
 import { toProtocol2 } from '../message/protocol1.ts';
 import { isTaskMessage, parseTaskHeaders } from '../message/protocol2.ts';
-import { DEFAULT_LIMITS } from '../message/registry.ts';
-import { ContentDisallowed } from '../core/errors.ts';
+import { checkContentType, DEFAULT_LIMITS } from '../message/registry.ts';
 import type { Delivery } from '../transport/transport.ts';
 import type { BadMessages } from './bad-messages.ts';
 import { give, Request } from './request.ts';
@@ -61,11 +60,7 @@ export class Strategies {
     const { bad, accept } = this.#options;
     const { envelope } = delivery;
     try {
-      if (!accept.has(envelope.contentType) && isTaskMessage(envelope)) {
-        throw new ContentDisallowed(
-          `Refusing to deserialize untrusted content of type ${envelope.contentType === '' ? '(none)' : envelope.contentType}`,
-        );
-      }
+      if (isTaskMessage(envelope)) checkContentType(envelope.contentType, accept);
       return toProtocol2(envelope, accept, DEFAULT_LIMITS);
     } catch (error) {
       if (error instanceof DecodeError || error instanceof SecurityError)

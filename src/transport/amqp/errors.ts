@@ -33,10 +33,19 @@ export function lostError(error: unknown, url: string): OperationalError {
   return new OperationalError(`Connection to ${url} was lost: ${replyText(error)}`, { cause: error });
 }
 
+/**
+ * The broker's words when it closed the channel for a message of so many bytes, and undefined otherwise: the other messages
+ * on that channel did nothing wrong.
+ */
+export function tooLarge(error: Error, bytes: number): string | undefined {
+  const [text] = /message size \d+ is larger than configured max size \d+/.exec(error.message) ?? [];
+  return text?.startsWith(`message size ${bytes} `) === true ? text : undefined;
+}
+
 /** Why an operation on a channel failed. */
 export function operationError(what: string, error: unknown): OperationalError {
   const hint =
-    replyCode(error) === 406
+    replyCode(error) === 406 && replyText(error).includes('inequivalent')
       ? '. It exists with other properties: delete it on the broker, or give the properties that it has.'
       : '';
   return new OperationalError(`Cannot ${what}: ${replyText(error)}${hint}`, { cause: error });

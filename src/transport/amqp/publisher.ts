@@ -1,6 +1,7 @@
 import type { Channel as AmqpChannel, ConfirmChannel } from 'amqplib';
 import { EncodeError, type OperationalError } from '../../core/errors.ts';
 import type { Envelope } from '../../message/message.ts';
+import { tooLarge } from './errors.ts';
 import { publishOptions } from './messages.ts';
 
 /** Puts a failure of amqplib into words. */
@@ -11,6 +12,11 @@ const REFUSED = 'the broker refused the message; its queue may be full (x-max-le
 /** amqplib's error for `basic.nack`. */
 function isNack(error: unknown): boolean {
   return error instanceof Error && error.message === 'message nacked';
+}
+
+/** Trying again does not make it smaller. */
+function unsendable(reason: string, cause: unknown): EncodeError {
+  return new EncodeError(`A message cannot be sent over AMQP: ${reason}`, { cause });
 }
 
 /** One message on its way. */
@@ -64,7 +70,7 @@ export class Publisher {
     const { envelope, exchange, routingKey } = job;
     const onConfirm = (error: unknown): void => {
       if (error === null || error === undefined) job.resolve();
-      else job.reject(this.#explain(isNack(error) ? new Error(REFUSED) : error));
+      else job.reject(this.#failure(error, envelope));
     };
     const channel = this.#channel as ConfirmChannel;
     try {
@@ -79,9 +85,15 @@ export class Publisher {
     else job.resolve();
   }
 
+  #failure(error: unknown, { body }: Envelope): Error {
+    const explained = this.#explain(isNack(error) ? new Error(REFUSED) : error);
+    const reason = tooLarge(explained, body.length);
+    return reason === undefined ? explained : unsendable(reason, error);
+  }
+
   #refusal(error: unknown): Error {
     if (error instanceof RangeError || error instanceof TypeError) {
-      return new EncodeError(`A message cannot be sent over AMQP: ${error.message}`, { cause: error });
+      return unsendable(error.message, error);
     }
     return this.#explain(error);
   }

@@ -74,7 +74,7 @@ describe('decodeBody', () => {
       'pickle',
       { contentType: 'application/x-python-serialize' },
       ContentDisallowed,
-      'Refusing to deserialize disabled content of type unknown (application/x-python-serialize)',
+      "Refusing to deserialize untrusted content of type pickle (application/x-python-serialize); accept_content allows: application/json. Set task_serializer = 'json' in the app that sends it.",
     ],
     ['no type', { contentType: '' }, ContentDisallowed, '(none)'],
     [
