@@ -125,8 +125,8 @@ export class Control {
       const message = this.#request(command, args, options, { ticket, replyTo });
       await channel.publish(message, exchange.name, '');
       const replies = await collector.replies(channel);
+      // The mailbox goes with its last consumer.
       await consumer[Symbol.asyncDispose]();
-      await channel.deleteQueue(mailbox.name);
       return replies;
     } finally {
       await connection[Symbol.asyncDispose]();

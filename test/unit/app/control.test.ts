@@ -92,6 +92,21 @@ describe('broadcast', () => {
     expect(Date.now() - started).toBeLessThan(5000);
   });
 
+  it('waits on from each answer', async () => {
+    const { channel } = await listen('a@h', (heard) => {
+      setTimeout(() => {
+        const { exchange, routingKey } = heard.request.replyTo ?? { exchange: '', routingKey: '' };
+        void channel.publish(answer('slow@h')(heard), exchange, routingKey);
+      }, 450);
+      setTimeout(() => {
+        const { exchange, routingKey } = heard.request.replyTo ?? { exchange: '', routingKey: '' };
+        void channel.publish(answer('middle@h')(heard), exchange, routingKey);
+      }, 225);
+      return answer('a@h')(heard);
+    });
+    expect(await app.control.ping({ timeout: 0.4 })).toHaveLength(3);
+  });
+
   it('leaves alone what is not its answer', async () => {
     await listen(
       'a@h',
