@@ -143,9 +143,9 @@ class Child {
     }
   }
 
-  async #load({ init, name, index }: Extract<ParentMessage, { kind: 'init' }>): Promise<void> {
+  async #load({ init, name, index, title }: Extract<ParentMessage, { kind: 'init' }>): Promise<void> {
     try {
-      process.title = `celery-ts: ${init.hostname} ${name}`;
+      process.title = title;
       const logger = openLog(init, name, index);
       this.#logger = logger;
       if (init.redirectStdouts) this.#output = redirectOutput(logger, init.redirectLevel);

@@ -84,12 +84,13 @@ export class ChildProcess implements PoolProcess {
     this.#listener = listener;
     this.name = options.name;
     this.index = options.index;
-    this.#node = spawnChild();
+    const title = `celery-ts: ${options.init.hostname} ${options.name}`;
+    this.#node = spawnChild(title);
     this.pid = this.#node.pid ?? 0;
     const socket = openSocket(this.#node);
     this.#writer = new FrameWriter(socket);
     this.#exited = this.#watch(socket);
-    this.#send({ kind: 'init', init: options.init, name: this.name, index: this.index });
+    this.#send({ kind: 'init', init: options.init, name: this.name, index: this.index, title });
     this.#expectWithin(
       options.aliveTimeoutMs,
       (limit) => new WorkerLostError(`A child process did not start within ${limit}.`),

@@ -8,7 +8,13 @@ import type { Job, StateUpdate } from './pool.ts';
 
 /** What the supervisor tells a child. */
 export type ParentMessage =
-  | { readonly kind: 'init'; readonly init: ChildInit; readonly name: string; readonly index: number }
+  | {
+      readonly kind: 'init';
+      readonly init: ChildInit;
+      readonly name: string;
+      readonly index: number;
+      readonly title: string;
+    }
   | { readonly kind: 'job'; readonly job: Job; readonly reportMemory: boolean }
   /** The soft time limit of the running job has passed. */
   | { readonly kind: 'soft-limit'; readonly seconds: number }

@@ -14,15 +14,19 @@ const OWN_OPTIONS =
   /^--?(inspect(-.*)?|debug(-.*)?|e|p|pe|eval|print|i|interactive|c|check|test|watch(-.*)?)(=|$)/;
 const WITH_VALUE = /^--?(e|p|pe|eval|print|inspect-port|watch-path)$/;
 
-/** Starts the program of a child, with Node's own options as this process has them. */
-export function spawnChild(): NodeChild {
+/**
+ * Starts the program of a child, with Node's own options as this process has them.
+ *
+ * @param title the child shows it in `ps`; passed as an argument for nothing but the room, which a title cannot exceed
+ */
+export function spawnChild(title: string): NodeChild {
   const execArgv: string[] = [];
   for (let index = 0; index < process.execArgv.length; index += 1) {
     const option = process.execArgv[index] ?? '';
     if (!OWN_OPTIONS.test(option)) execArgv.push(option);
     else if (WITH_VALUE.test(option)) index += 1;
   }
-  return spawn(process.execPath, [...execArgv, CHILD_MAIN], {
+  return spawn(process.execPath, [...execArgv, CHILD_MAIN, title], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   });
 }
