@@ -1,4 +1,6 @@
 import type { Celery } from '../app/celery.ts';
+import { ImproperlyConfigured } from '../core/errors.ts';
+import { pythonRepr } from '../core/python-repr.ts';
 import { acceptedTypes } from '../message/registry.ts';
 import { BadMessages } from './bad-messages.ts';
 import { Consumer } from './consumer.ts';
@@ -108,9 +110,23 @@ function holdingOf(runner: Runner, { app, prefetch }: Common): Holding {
   if (settings.worker_disable_rate_limits) return holding;
   for (const task of app.tasks.values()) {
     const rate = task.options.rateLimit ?? settings.task_default_rate_limit;
-    if (rate !== null) holding.limit(task.name, rate);
+    if (rate !== null) limit(holding, task.name, rate);
   }
   return holding;
+}
+
+function limit(holding: Holding, task: string, rate: string | number): void {
+  try {
+    holding.limit(task, rate);
+  } catch (cause) {
+    const shown = pythonRepr(rate);
+    throw new ImproperlyConfigured(
+      `The rate limit of task '${task}' takes a rate such as '10/m', got ${shown}`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 interface ConsumerSurroundings extends Common {

@@ -156,14 +156,13 @@ export class Worker {
     });
   }
 
-  /** Ends the running tasks; those that are acknowledged late go back to the broker. */
+  /** Ends the running tasks; what is not acknowledged by then goes back to the broker when the channel closes. */
   async #abandon({ state }: WorkerParts): Promise<void> {
     state.abandoned = true;
     await this.#options.pool.kill();
     const stop = new AbortController();
     await Promise.race([state.idle(), sleep(COLD_SETTLE_MS, stop.signal).catch(() => undefined)]);
     stop.abort();
-    await Promise.all([...state.active.values()].map((request) => request.settle('requeue')));
   }
 
   #stopPool(): Promise<void> {

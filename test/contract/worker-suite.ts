@@ -125,12 +125,18 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
 
     describe('tasks', () => {
       test('run, and their results come back', async () => {
-        const { app, log } = await start(makeApp());
+        const { app, log, worker } = await start(makeApp());
         const results = await Promise.all([...Array(20).keys()].map((n) => send(app, 'tasks.add', [n, 1])));
         const values = await Promise.all(results.map((result) => result.get({ timeout: 20 })));
         expect(values).toEqual([...Array(20).keys()].map((n) => n + 1));
         await log.until(/succeeded in [\d.e-]+s: 20$/);
         expect(log.matching(/^INFO\/MainProcess Task tasks.add\[[-\w]+\] received$/)).toHaveLength(20);
+        await worker.stop('warm');
+        expect(worker.state).toMatchObject({
+          reserved: new Set(),
+          active: new Map(),
+          totals: new Map([['tasks.add', 20]]),
+        });
       });
 
       test('that fail say why', async () => {

@@ -32,12 +32,19 @@ export function connectPatiently(options: ConnectingOptions): Promise<Connection
     signal,
     retryIf: (error) => error instanceof OperationalError && !(error instanceof AccessRefused),
     onRetry(error, attempt, pauseMs) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error, transport.url);
       const count = limit === null ? String(attempt) : `${attempt}/${limit}`;
       logger.error(
-        `consumer: Cannot connect to ${transport.url}: ${reason.replace(/\.$/, '')}.\n` +
+        `consumer: ${reason.replace(/\.$/, '')}.\n` +
           `Trying again in ${(pauseMs / 1000).toFixed(2)} seconds... (${count})\n`,
       );
     },
   });
+}
+
+/** Errors of connecting mostly name the URL themselves, of a failover list the one that was tried last. */
+function reasonOf(error: unknown, url: string): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const own = 'Cannot connect to ';
+  return reason.startsWith(own) ? reason : `${own}${url}: ${reason}`;
 }
