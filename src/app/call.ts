@@ -9,7 +9,7 @@ import type { ResolvedSettings } from '../settings/settings.ts';
 import type { TaskAttributes } from './annotations.ts';
 import type { RunningTask } from './current.ts';
 import { runningTask } from './current.ts';
-import type { ApplyOptions, PublishRetryPolicy, AnyTaskOptions } from './options.ts';
+import type { ApplyOptions, PublishRetryPolicy } from './options.ts';
 import type { ProducerOptions } from './producer.ts';
 import type { PublishTarget, RoutedCall, RoutedOptions, Router } from './routes.ts';
 import type { AnyTask } from './task.ts';
@@ -54,8 +54,7 @@ export function prepareCall(request: CallRequest, surroundings: CallSurroundings
   const id = given.taskId ?? newTaskId();
   const running = runningTask.getStore();
   const lineage = lineageOf(id, given, running, settings);
-  const attributes = request.attributes?.own;
-  const merged = { ...routable(attributes), ...withoutAbsent(given), ...lineage.priority };
+  const merged = { ...routableOf(request.attributes), ...withoutAbsent(given), ...lineage.priority };
   const routed = router.route({ name, args, kwargs, options: merged, task });
   const ignoreResult = routed.options.ignoreResult ?? request.attributes?.resolved.ignoreResult ?? false;
   return {
@@ -89,14 +88,22 @@ function lineageOf(
   };
 }
 
-/** A task's own attributes that are options of its calls too. */
-function routable(own: AnyTaskOptions = {}): RoutedOptions {
-  const { queue, exchange, routingKey, priority, expires, serializer, compression } = own;
-  const { timeLimit, softTimeLimit, shadow } = own;
-  return withoutAbsent({
-    ...{ queue, exchange, routingKey, priority, expires, serializer, compression },
-    ...{ timeLimit, softTimeLimit, shadow },
-  });
+const routables = new WeakMap<TaskAttributes, RoutedOptions>();
+
+/** A task's own attributes that are options of its calls too; the same for all of them. */
+function routableOf(attributes: TaskAttributes | undefined): RoutedOptions {
+  if (attributes === undefined) return {};
+  let options = routables.get(attributes);
+  if (options === undefined) {
+    const { queue, exchange, routingKey, priority, expires, serializer, compression } = attributes.own;
+    const { timeLimit, softTimeLimit, shadow } = attributes.own;
+    options = withoutAbsent({
+      ...{ queue, exchange, routingKey, priority, expires, serializer, compression },
+      ...{ timeLimit, softTimeLimit, shadow },
+    });
+    routables.set(attributes, options);
+  }
+  return options;
 }
 
 function withoutAbsent(
