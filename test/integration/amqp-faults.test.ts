@@ -121,6 +121,11 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ in trouble', () => {
       server.freeze();
       underWay();
       try {
+        await connection.closed;
+        // Nobody has to dispose it for the socket to go: the broker will never acknowledge its end.
+        const sockets = (): number =>
+          process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+        await expect.poll(sockets, { timeout: 5_000 }).toBe(0);
         expect((await isGone())?.message).toMatch(/Heartbeat timeout/);
       } finally {
         server.thaw();

@@ -250,16 +250,18 @@ describe.skipIf(!hasRabbitmq)('the wire of RabbitMQ', () => {
       const [first, second] = [quorum(), quorum()];
       for (const each of [queue, first, second]) {
         await channel.declareQueue(each);
-        for (const body of ['1', '2', '3']) await channel.publish(envelope(body), '', each.name);
+        const count = each === queue ? 20 : 3;
+        for (let sent = 0; sent < count; sent += 1) await channel.publish(envelope('x'), '', each.name);
       }
       await channel.prefetch(2);
       const inbox = new Inbox();
       for (const each of [queue, first, second]) await channel.consume(each, inbox.take);
-      await inbox.arrived(6);
-      // The classic one came under its own limit when it held messages already.
+      // The classic one came under a limit of its own when it held two messages already.
+      await inbox.arrived(8);
+      await expect.poll(() => channel.size(queue.name)).toBe(16);
       for (const each of [first, second]) await expect.poll(() => channel.size(each.name)).toBe(1);
       await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
-      await inbox.arrived(9);
+      await inbox.arrived(10);
     });
 
     it('take several consumers that start at once', async () => {

@@ -191,10 +191,12 @@ export class AmqpChannel implements Channel {
 
   async #limitEachConsumer(): Promise<void> {
     if (this.#prefetch === 0) return;
+    // Those that are there would be without any limit as soon as the common one is lifted.
     const before = [...this.#consumers];
+    for (const consumer of before) await consumer.pause();
     await this.#qos(0, true);
     await this.#qos(this.#prefetch, false);
-    for (const consumer of before) await consumer.restart();
+    for (const consumer of before) await consumer.resume();
   }
 
   #consumerHost(): ConsumerHost {

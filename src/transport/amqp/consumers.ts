@@ -56,11 +56,14 @@ export class AmqpConsumer implements Consumer {
     this.#tag = consumerTag;
   }
 
-  /** Subscribes anew, to come under the limit that is set now. */
-  async restart(): Promise<void> {
-    if (this.#disposing !== undefined) return;
+  /** Unsubscribes; what it holds stays with it. */
+  async pause(): Promise<void> {
     await this.#cancel();
-    await this.start();
+  }
+
+  /** Subscribes again, under the limit that is set now. */
+  async resume(): Promise<void> {
+    if (this.#disposing === undefined) await this.start();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
