@@ -109,7 +109,7 @@ export class BadWorker implements AsyncDisposable {
     if (sums.join() !== '3,7') throw new Error(`the tasks around it gave ${sums.join()}`);
   }
 
-  call(task: string, args: readonly unknown[] = []): Promise<AsyncResult<unknown>> {
+  call(task: string, args: readonly unknown[] = []): Promise<AsyncResult> {
     return this.app.sendTask(task, args);
   }
 

@@ -1,0 +1,237 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { CliResult, RunningCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { freePorts } from '../support/ports.ts';
+import type { Project } from '../support/project.ts';
+import { createProject, TASKS } from '../support/project.ts';
+import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';
+
+const SECRET = 'hunter2';
+const DELAY = `
+import { add, app } from './tasks.js';
+try {
+  await add.delay(1, 2);
+} catch (error) {
+  console.log(String(error));
+  process.exitCode = 3;
+}
+await app.close();
+`;
+
+const projects: Project[] = [];
+const running: RunningCli[] = [];
+let made: Project;
+
+function project(files: Readonly<Record<string, string>> = {}): Project {
+  const one = createProject({ 'tasks.js': TASKS, ...files });
+  projects.push(one);
+  return one;
+}
+
+function start(
+  args: readonly string[],
+  folder = made.folder,
+  env: Readonly<Record<string, string>> = {},
+): RunningCli {
+  const started = startCli(args, { cwd: folder, env });
+  running.push(started);
+  return started;
+}
+
+const cli = (...args: readonly string[]): Promise<CliResult> => start(['-A', 'tasks', ...args]).ended;
+
+/** A script of the user that sends a task to that broker. */
+const delay = (broker: string): Promise<CliResult> =>
+  runCli([], { cwd: made.folder, program: made.path('delay.js'), env: { CELERY_BROKER_URL: broker } });
+
+beforeAll(() => {
+  made = project({ 'delay.js': DELAY });
+});
+afterEach(async () => {
+  for (const each of running.splice(0)) {
+    each.kill('SIGKILL');
+    await each.ended;
+  }
+});
+afterAll(() => {
+  for (const each of projects) each.remove();
+});
+
+describe.skipIf(!hasRabbitmq)('a wrong password', () => {
+  const REFUSED =
+    /Cannot connect to amqp:\/\/guest:\*\*@127\.0\.0\.1:\d+\/\/: ACCESS_REFUSED - Login was refused/;
+  let server: Rabbitmq;
+  let url: string;
+
+  beforeAll(async () => {
+    server = await Rabbitmq.start();
+    url = server.url('/', `guest:${SECRET}`);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  it('ends the worker at once, also when it logs everything', async () => {
+    const ended = await cli('-b', url, 'worker', '-l', 'DEBUG', '-c', '1');
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toContain('.> transport:   amqp://guest:**@127.0.0.1:');
+    expect(ended.stderr).toMatch(
+      /CRITICAL\/MainProcess\] Unrecoverable error: AccessRefused\('Cannot connect to /,
+    );
+    expect(ended.stderr).toMatch(REFUSED);
+    expect(ended.stderr).not.toContain('Trying again');
+    expect(ended.stdout + ended.stderr).not.toContain(SECRET);
+  });
+
+  it.each([[['call', 'tasks.add']], [['inspect', 'ping']], [['purge', '-f']]])('%j', async (args) => {
+    const ended = await cli('-b', url, ...args);
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+    expect(ended.stderr).toMatch(new RegExp(`^Error: ${REFUSED.source}.*\\n$`));
+    expect(ended.stderr).not.toContain(SECRET);
+  });
+
+  it('report shows none', async () => {
+    const ended = await cli('-b', url, 'report');
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toContain("broker_url: 'amqp://guest:********@127.0.0.1:");
+    expect(ended.stdout).not.toContain(SECRET);
+  });
+
+  it('delay()', async () => {
+    const ended = await delay(url);
+    expect(ended).toMatchObject({ code: 3, stderr: '' });
+    expect(ended.stdout).toMatch(new RegExp(`^AccessRefused: ${REFUSED.source}.*\\n$`));
+    expect(ended.stdout).not.toContain(SECRET);
+  });
+});
+
+describe('a port nobody listens on', () => {
+  let url: string;
+  let reason: string;
+
+  beforeAll(async () => {
+    const [port = 0] = await freePorts(1);
+    url = `amqp://me:${SECRET}@127.0.0.1:${port}//`;
+    reason = `Cannot connect to amqp://me:**@127.0.0.1:${port}//: connect ECONNREFUSED 127.0.0.1:${port}`;
+  });
+
+  it('the worker tries again, more and more seldom, until it is told to end', async () => {
+    const worker = start(['-A', 'tasks', '-b', url, 'worker', '-l', 'INFO', '-c', '1']);
+    await worker.waitFor('(2/100)');
+    worker.kill('SIGTERM');
+    const ended = await worker.ended;
+    expect(ended.code).toBe(0);
+    const lines = ended.stderr.split('\n').filter((line) => /consumer:|Trying/.test(line));
+    expect(lines.map((line) => line.replace(/^\[.*?: /, ''))).toEqual([
+      `ERROR/MainProcess] consumer: ${reason}.`,
+      'Trying again in 2.00 seconds... (1/100)',
+      `ERROR/MainProcess] consumer: ${reason}.`,
+      'Trying again in 4.00 seconds... (2/100)',
+    ]);
+    expect(ended.stdout).toMatch(/\nworker: Warm shutdown \(MainProcess\)\n$/);
+    expect(ended.stdout + ended.stderr).not.toContain(SECRET);
+  });
+
+  it.each([[['call', 'tasks.add']], [['inspect', 'ping']], [['control', 'rate_limit', 'tasks.add', '1/m']]])(
+    '%j',
+    async (args) => {
+      expect(await cli('-b', url, ...args)).toEqual({
+        code: 1,
+        signal: null,
+        stdout: '',
+        stderr: `Error: ${reason}\n`,
+      });
+    },
+  );
+
+  it('delay()', async () => {
+    expect(await delay(url)).toMatchObject({ code: 3, stdout: `OperationalError: ${reason}\n`, stderr: '' });
+  });
+});
+
+describe('an app module that throws: one line, exit code 2', () => {
+  it.each([
+    ["throw new TypeError('oh no');", 'failed: TypeError: oh no (broken.js:1:7)'],
+    ["throw 'text';", 'failed: it threw text'],
+    ['throw undefined;', 'failed: it threw undefined'],
+    ["await Promise.reject(new Error('later'));", 'failed: later (broken.js:1:22)'],
+    ["import './nosuch.js';", "failed: Cannot find module '"],
+    ['export const x = ;', "failed: SyntaxError: Unexpected token ';'"],
+    ['export const app = 5;', 'was imported, but exports no Celery app (it exports app). Add: '],
+  ])('%s', async (text, reason) => {
+    made.write({ 'broken.js': text });
+    const ended = await start(['-A', 'broken', 'worker']).ended;
+    expect(ended).toMatchObject({ code: 2, stdout: '' });
+    expect(
+      ended.stderr.startsWith(`Error: Cannot load the app 'broken': broken.js ${reason}`),
+      ended.stderr,
+    ).toBe(true);
+    expect(ended.stderr).toMatch(/^.*\n$/);
+  });
+});
+
+describe('a setting that is none, or takes something else, wherever it stands', () => {
+  const MISSPELT = 'task_serializr is not a setting of Celery. Did you mean task_serializer?';
+  const inTasks = (line: string): Record<string, string> => ({
+    'tasks.js': TASKS.replace('export const add', `${line}\nexport const add`),
+  });
+
+  it.each<[Record<string, string>, string[], Record<string, string>, number, string]>([
+    [
+      { 'celeryconfig.js': "export const task_serializr = 'json';" },
+      [],
+      {},
+      1,
+      `celeryconfig.js: ${MISSPELT}`,
+    ],
+    [{ 'celeryconfig.json': '{"task_serializr": "json"}' }, [], {}, 1, `celeryconfig.json: ${MISSPELT}`],
+    [
+      { 'celeryconfig.json': '{"broker_url": 5}' },
+      [],
+      {},
+      1,
+      'celeryconfig.json: broker_url takes a URL such as ',
+    ],
+    [
+      { 'celeryconfig.js': "throw new Error('no')" },
+      [],
+      {},
+      1,
+      'Cannot read the configuration in celeryconfig.js: no (',
+    ],
+    [
+      { 'tasks.js': TASKS.replace('backend:', "task_serializr: 'json', backend:") },
+      [],
+      {},
+      1,
+      `new Celery('tasks'): ${MISSPELT}`,
+    ],
+    [inTasks("app.conf.task_serializr = 'json';"), [], {}, 1, `app.conf: ${MISSPELT}`],
+    [{}, ['task_serializr=json'], {}, 1, `command line: ${MISSPELT}`],
+    [{}, ['--concurency=3'], {}, 2, 'No such option: --concurency. Did you mean --concurrency?'],
+    [{}, [], { CELERY_WORKER_CONCURRENCY: 'two' }, 2, 'Invalid value for CELERY_WORKER_CONCURRENCY '],
+    [{}, [], { CELERY_TASK_ACKS_LATE: 'perhaps' }, 1, 'environment: task_acks_late takes '],
+    [
+      {},
+      [],
+      { CELERY_BROKER_URL: `amqpp://me:${SECRET}@h//` },
+      1,
+      'No such broker transport: amqpp. Did you mean amqp?',
+    ],
+  ])('%j %j %j', async (files, args, env, code, text) => {
+    const ended = await start(['-A', 'tasks', 'worker', '-l', 'INFO', ...args], project(files).folder, env)
+      .ended;
+    expect(ended).toMatchObject({ code, stdout: '' });
+    const line = ended.stderr.split('\n').find((each) => each.startsWith('Error: '));
+    expect(line?.startsWith(`Error: ${text}`), ended.stderr).toBe(true);
+    expect(ended.stderr).not.toMatch(/^ {4}at /m);
+    expect(ended.stderr).not.toContain(SECRET);
+  });
+
+  it('a rate limit that is none names its task', async () => {
+    const files = { 'tasks.js': TASKS.replace("'tasks.add',", "'tasks.add', { rateLimit: 'bogus' },") };
+    const ended = await start(['-A', 'tasks', 'worker', '-c', '1'], project(files).folder).ended;
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(
+      "The rate limit of task 'tasks.add' takes a rate such as '10/m', got 'bogus'",
+    );
+  });
+});
