@@ -270,6 +270,20 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ', () => {
       await server.up();
     });
 
+    test.each(['warm', 'cold'] as const)('a frozen broker does not hold up the %s shutdown', async (how) => {
+      const app = makeApp();
+      const { worker } = await start(app);
+      await allQueuesWork(app);
+      server.freeze();
+      try {
+        const startMs = Date.now();
+        await worker.stop(how);
+        expect(Date.now() - startMs).toBeLessThan(20_000);
+      } finally {
+        server.thaw();
+      }
+    });
+
     test('a wrong password ends the worker at once, masked', async () => {
       const app = makeApp({ broker: url.replace('guest:guest', 'guest:wrong') });
       const log = new LogLines();
