@@ -42,14 +42,13 @@ describe('a result that cannot be stored fails the task, saying where it is', ()
     const { error, log } = await fail('tasks.returns', [kind], raised);
     expect(error).toEqual({ name, message });
     expect(log).toMatch(new RegExp(`raised unexpected: ${name}\\(.*\\)\\n${name}: .*\\n {4}at `));
-    expect(log).not.toContain("'tasks.returns' succeeded");
+    expect(log).not.toMatch(/tasks\.returns\[.*succeeded/);
   });
 
   it('100,000 lists within each other', async () => {
     const { error } = await fail('tasks.nest', [100_000], raised);
     expect(error.name).toBe('EncodeError');
     expect(error.message).toMatch(/^cannot encode as JSON: more than/);
-  });
   });
 
   it.each([
