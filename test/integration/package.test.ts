@@ -100,6 +100,28 @@ describe.each([20, 24])('on Node %i', (major) => {
     expect(stderr).not.toMatch(/ExperimentalWarning|DeprecationWarning|ERROR/);
   });
 
+  // tsx compiles what CommonJS requires: without care it would be another copy, whose errors the worker does not know.
+  it.each(['tasks.ts', 'tasks.mts', 'tasks.cts'])(
+    'knows its own errors when %s throws them',
+    async (name) => {
+      const place = packed.project({
+        'package.json': '{}',
+        [name]: `
+        import { Celery, Ignore } from 'celery-ts';
+        export const app = ${NEW_APP};
+        app.task('tasks.skip', () => {
+          throw new Ignore();
+        });`,
+      });
+      const worker = startCli(['-A', 'tasks', 'worker', '-l', 'INFO', '-c', '1'], at(place));
+      expect((await runCli(['-A', 'tasks', 'call', 'tasks.skip'], at(place))).code).toBe(0);
+      await worker.waitFor(/Task tasks\.skip\[.*\] (ignored|raised.*)\n/);
+      expect(worker.output).toContain('ignored\n');
+      worker.kill('SIGTERM');
+      await worker.ended;
+    },
+  );
+
   it('runs a .js app without tsx', async () => {
     const place = packed.project(filesOf('module', 'tasks.js', ESM));
     rmSync(join(place, 'node_modules'));
