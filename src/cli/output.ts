@@ -1,7 +1,7 @@
 /** Colours as terminal escapes, or none of them. */
-export type Paint = (text: string, ...codes: readonly number[]) => string;
+export type Paint = (text: string, ...codes: readonly (number | string)[]) => string;
 
-export const COLORS = { red: 31, green: 32, cyan: 36, white: 37, bold: 1 } as const;
+export const COLORS = { red: 31, green: 32, cyan: 36, white: 37, bold: 1, boldCyan: '1;36' } as const;
 
 /** Colours only on a terminal, and not with `--no-color` or `NO_COLOR`. */
 export function createPaint(wanted: boolean, stream: NodeJS.WriteStream = process.stdout): Paint {

@@ -165,10 +165,10 @@ function printBanner(context: Context, { opened, worker, logger, concurrency }: 
     queues: worker.queues,
     now: new Date(),
   });
-  print(paint(text, COLORS.bold, COLORS.cyan));
+  print(paint(text, COLORS.boldCyan));
   if (!logger.isEnabled('INFO')) return;
   const names = [...app.tasks.keys()].filter(
     (name) => logger.isEnabled('DEBUG') || !name.startsWith('celery.'),
   );
-  print(paint(taskList(names), COLORS.bold, COLORS.cyan));
+  print(taskList(names));
 }
