@@ -44,9 +44,9 @@ export function tooLarge(error: Error, bytes: number): string | undefined {
 
 /** Why an operation on a channel failed. */
 export function operationError(what: string, error: unknown): OperationalError {
-  const hint =
-    replyCode(error) === 406 && replyText(error).includes('inequivalent')
-      ? '. It exists with other properties: delete it on the broker, or give the properties that it has.'
-      : '';
-  return new OperationalError(`Cannot ${what}: ${replyText(error)}${hint}`, { cause: error });
+  const text = replyText(error);
+  const hint = text.includes('inequivalent arg')
+    ? '. It exists with other properties: delete it on the broker, or give the properties that it has.'
+    : '';
+  return new OperationalError(`Cannot ${what}: ${text}${hint}`, { cause: error });
 }
