@@ -1,7 +1,7 @@
 // The main job in one go: a worker on the embedded broker, a client that sends tasks and prints their results, a clean stop.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync, symlinkSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 const root = resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'celery-ts-first-steps-'));
 cpSync(join(root, 'examples/first-steps'), folder, { recursive: true });
+writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
 mkdirSync(join(folder, 'node_modules'));
 symlinkSync(root, join(folder, 'node_modules/celery-ts'));
 symlinkSync(join(root, 'node_modules/tsx'), join(folder, 'node_modules/tsx'));
