@@ -45,7 +45,7 @@ it('leaves out the arrow when quiet, and the body for status', () => {
 });
 
 it('colours as Celery does on a terminal', () => {
-  const paint = (text: string, ...codes: readonly number[]) => `<${codes.join()}>${text}</>`;
+  const paint = (text: string, ...codes: readonly (number | string)[]) => `<${codes.join()}>${text}</>`;
   printReply('w@h', { error: 'unknown task' }, { ...plain, paint });
   expect(written).toBe('<37,1>-></>  <36,1>w@h: </><31,1>ERROR</>\n        unknown task\n');
 });

@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import { nearest } from '../core/nearest.ts';
+import { createContext } from './context.ts';
+import type { Context, GlobalOptions } from './context.ts';
+import { UsageError } from './failure.ts';
+import { applyEnvironment } from './options.ts';
+
+/** Runs a command; every one imports its code when it is called, so that `--help` answers at once. */
+export type Action<Options> = (
+  context: Context,
+  args: readonly string[],
+  options: Options,
+) => Promise<number>;
+
+/** What all commands are wired with. */
+export interface Setup {
+  readonly version: string;
+  readonly env: Context['env'];
+  readonly exit: (code: number) => void;
+}
+
+/** A command that is not there, and the one that was meant. */
+export function unknownCommand(program: Command, name: string): UsageError {
+  const similar = nearest(
+    name,
+    program.commands.map((command) => command.name()),
+  );
+  return new UsageError(
+    program,
+    `No such command '${name}'.${similar === undefined ? '' : ` Did you mean '${similar}'?`}`,
+  );
+}
+
+/** Wires a command to its code, with the options of the environment filled in. */
+export function runs<Options extends object>(command: Command, setup: Setup, action: Action<Options>): void {
+  command.helpOption('--help', 'show this text and exit').allowExcessArguments(false);
+  command.action(async () => {
+    const program = command.parent?.parent ?? command.parent ?? command;
+    applyEnvironment(program, setup.env, {
+      app: 'APP',
+      broker: 'BROKER_URL',
+      resultBackend: 'RESULT_BACKEND',
+      config: 'CONFIG_MODULE',
+      color: 'NO_COLOR',
+    });
+    applyEnvironment(command, setup.env);
+    const context = createContext(command, program.opts<GlobalOptions>(), setup.env, setup.version);
+    setup.exit(await action(context, command.args, command.opts<Options>()));
+  });
+}

@@ -1,0 +1,102 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { commaList, float, integer, natural, oneOf, text, valued } from './options.ts';
+import type { Setup } from './wiring.ts';
+import { runs } from './wiring.ts';
+import type { WorkerFlags } from './worker-options.ts';
+
+const LOG_LEVEL_NAMES: readonly string[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'FATAL'];
+
+/** `celery-ts worker` and its options. */
+export function addWorker(program: Command, setup: Setup): void {
+  const upper = (value: string) => value.toUpperCase();
+  const accepted = 'accepted for existing scripts; ';
+  const command = program
+    .command('worker')
+    .description('Start a worker.')
+    .summary('start a worker')
+    .usage('[OPTIONS] [SETTING=VALUE]...')
+    .argument(
+      '[settings...]',
+      'settings for this worker: worker.prefetch_multiplier=7 task_soft_time_limit=33',
+    )
+    .optionsGroup('Worker:')
+    .addOption(
+      valued(
+        '-n, --hostname <name>',
+        'node name, such as w1@%h; %h host name, %n its first label, %d the rest',
+        text,
+      ),
+    )
+    .addOption(
+      valued(
+        '-l, --loglevel <level>',
+        `log lines of this level and above: ${LOG_LEVEL_NAMES.join(', ')}`,
+        oneOf(LOG_LEVEL_NAMES, upper),
+      ).default('WARNING'),
+    )
+    .addOption(
+      valued(
+        '-f, --logfile <path>',
+        'write the log to this file instead of stderr; %n, %h, %i, %I expand',
+        text,
+      ),
+    )
+    .addOption(valued('--pidfile <path>', 'keep the process id in this file while the worker runs', text))
+    .addOption(
+      valued(
+        '-I, --include <modules>',
+        'modules with tasks to import besides the configured ones: a,b',
+        commaList,
+      ),
+    )
+    .addOption(
+      valued(
+        '-O, --optimization <profile>',
+        `${accepted}default and fair are the same`,
+        oneOf(['default', 'fair']),
+      ),
+    )
+    .addOption(valued('--prefetch-multiplier <n>', 'messages to hold for each process', integer))
+    .optionsGroup('Pool:')
+    .addOption(
+      valued('-c, --concurrency <n>', 'tasks to run at the same time; default: the number of CPUs', natural),
+    )
+    .addOption(
+      valued(
+        '-P, --pool <pool>',
+        'prefork: child processes (default); solo: this process, one task at a time',
+        text,
+      ),
+    )
+    .addOption(valued('--time-limit <seconds>', 'kill a task that runs longer', float))
+    .addOption(valued('--soft-time-limit <seconds>', 'tell a task that runs longer to end', float))
+    .addOption(valued('--max-tasks-per-child <n>', 'replace a child process after this many tasks', natural))
+    .addOption(
+      valued(
+        '--max-memory-per-child <KiB>',
+        'replace a child process that takes more memory, after its task',
+        natural,
+      ),
+    )
+    .optionsGroup('Queues:')
+    .addOption(valued('-Q, --queues <names>', 'take messages from these queues only: a,b', commaList))
+    .addOption(
+      valued(
+        '-X, --exclude-queues <names>',
+        'take messages from all configured queues but these: a,b',
+        commaList,
+      ),
+    )
+    .addOption(new Option('--purge', 'delete the waiting messages of the queues before starting'))
+    .addOption(new Option('--discard', 'the same as --purge'))
+    .optionsGroup('Accepted for existing scripts, with no effect yet:')
+    .addOption(new Option('--without-gossip', 'workers do not listen to each other yet'))
+    .addOption(new Option('--without-mingle', 'workers do not ask each other at the start yet'))
+    .addOption(new Option('--without-heartbeat', 'workers send no heartbeat events yet'))
+    .optionsGroup('Options:');
+  runs(command, setup, async (context, words, options: WorkerFlags) => {
+    const { runWorker } = await import('./worker.ts');
+    return runWorker(context, words, options);
+  });
+}
