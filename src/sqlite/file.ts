@@ -191,15 +191,10 @@ class SharedFile {
     this.#watch = undefined;
   }
 
-  #look(): boolean {
+  #look(): void {
     const lost = this.#lost();
-    if (lost) {
-      this.#break(lost);
-      return true;
-    }
-    if (!this.#changedByOthers()) return false;
-    this.#notify();
-    return true;
+    if (lost) this.#break(lost);
+    else if (this.#changedByOthers()) this.#notify();
   }
 
   /** SQLite's own number of the state that this connection sees; its own commits do not change it. */

@@ -2,11 +2,8 @@ import { type FSWatcher, watch } from 'node:fs';
 
 /** How a watched file is looked at. */
 export interface WatchOptions {
-  /**
-   * Looks whether another connection has committed since the last look, and acts on it; cheap.
-   * Returns whether it has.
-   */
-  readonly look: () => boolean;
+  /** Looks whether another connection has committed since the last look, and acts on it; cheap. */
+  readonly look: () => void;
   /** Milliseconds between looks instead of the operating system's file events. */
   readonly pollMs?: number | undefined;
 }
@@ -17,7 +14,8 @@ const SAFETY_MS = 500;
 const BLIND_MS = 25;
 /**
  * The event comes when the write-ahead log is written, the change can be seen only after the log is synced, which takes a disk
- * 0.1 to 100 ms: so after an event that shows nothing look again, soon and then ever more seldom.
+ * 0.1 to 100 ms: so after an event look again, soon and then ever more seldom. Also when the first look shows a change: that
+ * can be an earlier commit, with the one of this event still to come.
  */
 const LOOK_AGAIN_MS: readonly number[] = [1, 1, 2, 2, 4, 6, 10, 15, 20, 20, 20, 20, 20, 40, 40, 80];
 
@@ -32,7 +30,7 @@ export function watchDatabase(path: string, options: WatchOptions): Disposable {
 
 class DatabaseWatch implements Disposable {
   readonly #path: string;
-  readonly #look: () => boolean;
+  readonly #look: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #safety: NodeJS.Timeout;
   #again: NodeJS.Timeout | undefined;
@@ -85,7 +83,7 @@ class DatabaseWatch implements Disposable {
   }
 
   #lookAgain(): void {
-    if (this.#look()) return;
+    this.#look();
     const delayMs = LOOK_AGAIN_MS[this.#looks++];
     if (delayMs !== undefined) this.#again = setTimeout(() => this.#lookAgain(), delayMs);
   }
