@@ -110,6 +110,10 @@ describe('commands with a worker', () => {
     ],
     [['control', 'rate_limit', 'tasks.nosuch', '10/m'], '->  w@example.com: ERROR\n        unknown task\n'],
     [
+      ['control', 'rate_limit'],
+      `->  w@example.com: ERROR\n        TypeError("rate_limit() missing 2 required positional arguments: 'task_name' and 'rate_limit'")\n`,
+    ],
+    [
       ['control', 'rate_limit', 'tasks.add', 'bogus'],
       `->  w@example.com: ERROR\n        Invalid rate limit string: ValueError("could not convert string to float: 'bogus'")\n`,
     ],

@@ -227,6 +227,8 @@ describe.skipIf(!hasRabbitmq)('results over RabbitMQ', () => {
       await client.expect(id);
       await store(resultMeta(id, 'STARTED', 1));
       const watching = states();
+      // Otherwise the broker may die before it has passed this on.
+      await expect.poll(async () => (await client.fetch(id))?.status).toBe('STARTED');
       await server.kill();
       // Sent while the broker is away: waits for it.
       const queue = randomUUID();

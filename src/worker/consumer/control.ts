@@ -10,6 +10,7 @@ import { errorRepr } from '../../message/remote-error.ts';
 import type { ResolvedSettings } from '../../settings/settings.ts';
 import type { Exchange, Queue } from '../../transport/topology.ts';
 import type { Channel, Connection, Delivery } from '../../transport/transport.ts';
+import { runCommand } from '../control/panel.ts';
 import type { Panel, WorkerView } from '../control/panel.ts';
 
 const REOPEN = {
@@ -127,7 +128,7 @@ export class ControlMailbox {
     try {
       const command = panel.get(request.method);
       if (command === undefined) throw new KeyError(request.method);
-      return await command.run(view, request.arguments);
+      return await runCommand(command, view, request.arguments);
     } catch (error) {
       logger.error(`pidbox command error: ${errorRepr(error)}`, error);
       return { error: errorRepr(error) };

@@ -20,8 +20,22 @@ export interface ControlCommand {
   readonly kind: 'control' | 'inspect';
   /** Its arguments, as a usage line shows them. */
   readonly usage: string;
+  /** Arguments without which it does not run, in the order of its handler in Celery. */
+  readonly required?: readonly string[];
   /** @returns the reply: `{ ok: … }`, `{ error: … }` or data */
   run(worker: WorkerView, args: ControlArguments): unknown;
+}
+
+/** Runs a command as Celery calls its handler. @throws {TypeError} in Python's words: a required argument is missing */
+export function runCommand(command: ControlCommand, worker: WorkerView, args: ControlArguments): unknown {
+  const missing = (command.required ?? []).filter((name) => !(name in args)).map((name) => `'${name}'`);
+  if (missing.length > 0) {
+    const many = missing.length > 1 ? 's' : '';
+    throw new TypeError(
+      `${command.name}() missing ${missing.length} required positional argument${many}: ${missing.join(' and ')}`,
+    );
+  }
+  return command.run(worker, args);
 }
 
 /** The control commands of a worker, by name. */

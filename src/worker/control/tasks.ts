@@ -7,6 +7,7 @@ export const rateLimit: ControlCommand = {
   name: 'rate_limit',
   kind: 'control',
   usage: '<task_name> <rate_limit (e.g., 5/s | 5/m | 5/h)>',
+  required: ['task_name', 'rate_limit'],
   run({ app, holding, logger }, { task_name: task, rate_limit: rate }) {
     if (typeof task !== 'string' || !app.tasks.has(task)) {
       logger.error(`Rate limit attempt for unknown task ${String(task)}`);
