@@ -7,6 +7,7 @@ import { Consumer } from './consumer.ts';
 import { ControlMailbox } from './consumer/control.ts';
 import { ping } from './control/inspect.ts';
 import { Panel } from './control/panel.ts';
+import { revoke } from './control/revoke.ts';
 import { rateLimit } from './control/tasks.ts';
 import { Following } from './following.ts';
 import { Holding } from './holding.ts';
@@ -165,11 +166,11 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
   });
 }
 
-function mailboxOf({ app, options, accept, holding }: ConsumerSurroundings): ControlMailbox {
-  const { hostname, logger } = options;
+function mailboxOf({ app, options, accept, holding, state }: ConsumerSurroundings): ControlMailbox {
+  const { hostname, logger, pool } = options;
   return new ControlMailbox({
-    view: { app, hostname, holding, logger },
-    panel: new Panel([ping, rateLimit]),
+    view: { app, hostname, holding, state, pool, logger },
+    panel: new Panel([ping, rateLimit, revoke]),
     clock: app.clock,
     settings: app.settings,
     accept,

@@ -40,7 +40,8 @@ export class Runner {
     const { state, log } = this.#options;
     state.reserved.add(request);
     log.received(request);
-    if (request.expired) this.#revoke(request);
+    const reason = this.#reasonToDrop(request);
+    if (reason !== undefined) this.#revoke(request, reason);
     else if (request.etaMs !== undefined && request.etaMs > Date.now())
       holding.holdUntil(request, request.etaMs);
     else this.admit(request, holding);
@@ -48,7 +49,8 @@ export class Runner {
 
   /** Its time has come. */
   admit(request: Request, holding: Holding): void {
-    if (request.expired) this.#revoke(request);
+    const reason = this.#reasonToDrop(request);
+    if (reason !== undefined) this.#revoke(request, reason);
     else if (holding.admit(request)) this.run(request);
   }
 
@@ -64,8 +66,9 @@ export class Runner {
     for (const request of this.#waiting) {
       if (state.stopping || this.#submitted.size >= pool.size) return;
       this.#waiting.delete(request);
-      if (request.expired) this.#revoke(request);
-      else this.#submit(request);
+      const reason = this.#reasonToDrop(request);
+      if (reason === undefined) this.#submit(request);
+      else this.#revoke(request, reason);
     }
   }
 
@@ -108,10 +111,16 @@ export class Runner {
     state.end();
   }
 
-  #revoke(request: Request): void {
+  #reasonToDrop(request: Request): 'expired' | 'revoked' | undefined {
+    if (request.expired) return 'expired';
+    const { revoked } = this.#options.state;
+    return revoked.size > 0 && revoked.has(request.id) ? 'revoked' : undefined;
+  }
+
+  #revoke(request: Request, reason: 'expired' | 'revoked'): void {
     const { state, settlement } = this.#options;
     state.begin();
-    void settlement.revoke(request, 'expired').then(() => {
+    void settlement.revoke(request, reason).then(() => {
       state.forget(request);
       state.end();
     });

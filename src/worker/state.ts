@@ -5,6 +5,10 @@ import type { MissedVerdicts, Request, Verdict } from './request.ts';
 const MISSED_MAX = 10_000;
 const MISSED_EXPIRES_MS = 3_600_000;
 
+/** As many revoked ids as Celery remembers, as long: the message of an older one is not known any more. */
+const REVOKED_MAX = 50_000;
+const REVOKED_EXPIRES_MS = 10_800_000;
+
 /** What one worker has in hand. */
 export class WorkerState implements MissedVerdicts {
   /** Received and not ended, in order of arrival: held, waiting for a slot or running. */
@@ -13,6 +17,8 @@ export class WorkerState implements MissedVerdicts {
   readonly active = new Map<string, Request>();
   /** Started so far, by name of the task. */
   readonly totals = new Map<string, number>();
+  /** Ids of tasks that must not run here. */
+  readonly revoked = new LimitedSet({ max: REVOKED_MAX, expiresMs: REVOKED_EXPIRES_MS });
   readonly #missed = new LimitedSet({ max: MISSED_MAX, expiresMs: MISSED_EXPIRES_MS });
   readonly #waiters: (() => void)[] = [];
   #busy = 0;

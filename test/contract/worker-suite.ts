@@ -273,6 +273,19 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
         expect(replies).toEqual([{ [hostname]: reply }]);
       });
 
+      test('revoke discards a task before it runs', async () => {
+        const { app, hostname } = await start(makeApp());
+        const result = await app.sendTask('tasks.add', [1, 1], { countdown: 0.5 });
+        const replies = await app.control.broadcast(
+          'revoke',
+          { task_id: result.id, terminate: false, signal: 'SIGTERM' },
+          { reply: true, destination: [hostname], timeout: 5 },
+        );
+        expect(replies).toEqual([{ [hostname]: { ok: `tasks {'${result.id}'} flagged as revoked` } }]);
+        expect(await result.get({ timeout: 10, propagate: false })).toMatchObject({ message: 'revoked' });
+        expect(await result.state()).toBe('REVOKED');
+      });
+
       test('rate_limit holds at once, and lets go again', async () => {
         const { app, hostname, log } = await start(makeApp());
         const limit = (rate: string | null) =>

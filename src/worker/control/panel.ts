@@ -1,12 +1,16 @@
 import type { Celery } from '../../app/celery.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Pool } from '../../pool/pool.ts';
 import type { Holding } from '../holding.ts';
+import type { WorkerState } from '../state.ts';
 
 /** What control commands see and change of a worker. */
 export interface WorkerView {
   readonly app: Celery;
   readonly hostname: string;
   readonly holding: Holding;
+  readonly state: WorkerState;
+  readonly pool: Pool;
   readonly logger: Logger;
 }
 
