@@ -8,6 +8,7 @@ const LAYERS = {
   settings: 1,
   message: 1,
   schedule: 1,
+  redis: 1,
   sqlite: 1,
   transport: 2,
   backend: 3,
