@@ -1,11 +1,11 @@
 import { connect, credentials, type Options, type SocketOptions } from 'amqplib';
 import { ImproperlyConfigured, OperationalError } from '../../core/errors.ts';
+import { tlsOptions } from '../../core/tls.ts';
 import { parseUrl } from '../../core/url.ts';
 import type { TransportOptions } from '../connect.ts';
 import type { Capabilities, Connection, Transport } from '../transport.ts';
 import { AmqpConnection } from './connection.ts';
 import { connectError } from './errors.ts';
-import { tlsOptions } from './tls.ts';
 
 /** RabbitMQ by `amqp://`, `pyamqp://` (the same) or `amqps://`. */
 export function amqpTransport(url: string, options: TransportOptions): Transport {

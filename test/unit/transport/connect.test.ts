@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ImproperlyConfigured } from '../../../src/core/errors.ts';
 import { amqpTransport } from '../../../src/transport/amqp/transport.ts';
-import { tlsOptions } from '../../../src/transport/amqp/tls.ts';
+import { tlsOptions } from '../../../src/core/tls.ts';
 import { connectTransport } from '../../../src/transport/connect.ts';
 import { memoryTransport } from '../../../src/transport/memory/transport.ts';
 import { sqliteTransport } from '../../../src/transport/sqlite/transport.ts';
