@@ -1,5 +1,6 @@
 import { dirname, relative } from 'node:path';
 import { AppLoadError } from '../core/errors.ts';
+import { findApp } from './app-spec.ts';
 import { Celery } from './celery.ts';
 import { describeImportError } from './import-error.ts';
 import { findInPackages, findModule } from './module-search.ts';
@@ -33,19 +34,13 @@ const BRAND = Symbol.for('celery-ts.app');
  */
 export async function loadApp(spec: string | undefined, options: LoadOptions): Promise<LoadedApp> {
   if (spec === undefined) return { app: new Celery('default'), file: undefined };
-  const { name, exported } = parseSpec(spec);
-  const search = findModule(name, [options.cwd]);
-  if (search.file !== undefined) {
-    const exports = await importUserModule(search.file, `Cannot load the app '${spec}'`, options.cwd);
-    return { app: pick(exports, exported, spec, search.file, options.cwd), file: search.file };
-  }
-  const parent = exported === undefined ? attributeOf(name, options.cwd) : undefined;
-  if (parent !== undefined) {
-    const exports = await importUserModule(parent.file, `Cannot load the app '${spec}'`, options.cwd);
-    return { app: pick(exports, parent.exported, spec, parent.file, options.cwd), file: parent.file };
+  const { file, exported, tried } = findApp(spec, options.cwd);
+  if (file !== undefined) {
+    const exports = await importUserModule(file, `Cannot load the app '${spec}'`, options.cwd);
+    return { app: pick(exports, exported, spec, file, options.cwd), file };
   }
   throw new AppLoadError(
-    `Cannot load the app '${spec}': no ${search.tried.join(', ')} in ${options.cwd}. ` +
+    `Cannot load the app '${spec}': no ${tried.join(', ')} in ${options.cwd}. ` +
       'Name the module with -A, and its folder with --workdir.',
   );
 }
@@ -85,19 +80,6 @@ async function importUserModule(file: string, what: string, cwd: string): Promis
     const place = relative(cwd, file);
     throw new AppLoadError(`${what}: ${place} failed: ${describeImportError(error, cwd)}`, { cause: error });
   }
-}
-
-function parseSpec(spec: string): { name: string; exported: string | undefined } {
-  const match = /^(.+):([\p{ID_Start}$_][\p{ID_Continue}$]*)$/u.exec(spec);
-  return { name: match?.[1] ?? spec, exported: match?.[2] };
-}
-
-/** `proj.app2` where there is no module of that name: the export `app2` of the module `proj`. */
-function attributeOf(name: string, cwd: string): { file: string; exported: string } | undefined {
-  const dot = name.lastIndexOf('.');
-  if (dot < 1) return undefined;
-  const { file } = findModule(name.slice(0, dot), [cwd]);
-  return file === undefined ? undefined : { file, exported: name.slice(dot + 1) };
 }
 
 function pick(

@@ -37,7 +37,7 @@ function packageType(folder: string): unknown {
 let registered: Promise<void> | undefined;
 
 /** Makes Node load TypeScript for the rest of this process; the tsconfig.json above the first file gives `paths`. */
-function registerTypeScript(file: string): Promise<void> {
+export function registerTypeScript(file: string): Promise<void> {
   registered ??= register(findUpward('tsconfig.json', dirname(file)));
   return registered;
 }

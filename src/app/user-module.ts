@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url';
-import { isTypeScript, loadTypeScript } from './typescript.ts';
+import { isTypeScript, loadTypeScript, registerTypeScript } from './typescript.ts';
 
 /** Extensions of a module that we load, in the order in which they are looked for. */
 export const MODULE_EXTENSIONS: readonly string[] = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'];
@@ -18,9 +18,15 @@ const SELF: string = 'celery-ts';
  * @param file absolute path
  */
 export async function loadModule(file: string): Promise<Exports> {
+  await prepareModule(file);
+  return new Map(exportsOf(isTypeScript(file) ? await loadTypeScript(file) : await importJavaScript(file)));
+}
+
+/** Loads what that module will need, so that loading it later takes less time. */
+export async function prepareModule(file: string): Promise<void> {
   const slots = globalThis as { [SLOT]?: unknown };
   slots[SLOT] ??= (await import(SELF)) as unknown;
-  return new Map(exportsOf(isTypeScript(file) ? await loadTypeScript(file) : await importJavaScript(file)));
+  if (isTypeScript(file)) await registerTypeScript(file);
 }
 
 async function importJavaScript(file: string): Promise<Readonly<Record<string, unknown>>> {

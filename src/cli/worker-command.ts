@@ -96,7 +96,10 @@ export function addWorker(program: Command, setup: Setup): void {
     .addOption(new Option('--without-heartbeat', 'workers send no heartbeat events yet'))
     .optionsGroup('Options:');
   runs(command, setup, async (context, words, options: WorkerFlags) => {
+    // Before the rest of the worker's code is loaded.
+    const { startEarly } = await import('./worker-early.ts');
+    const early = startEarly(context, options);
     const { runWorker } = await import('./worker.ts');
-    return runWorker(context, words, options);
+    return runWorker(context, words, options, early);
   });
 }

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import { ImproperlyConfigured } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { EarlyChildren } from '../pool/early-children.ts';
 import type { Pool } from '../pool/pool.ts';
 import { createPreforkPool } from '../pool/prefork.ts';
 import type { OpenedApp } from './app.ts';
@@ -16,6 +17,7 @@ export interface PoolSetup {
   /** As given to `-f`: children fill in their numbers. */
   readonly logfile: string | undefined;
   readonly color: boolean;
+  readonly early: EarlyChildren | undefined;
 }
 
 /** The pool of `worker_pool`, which `-P` has set. */
@@ -26,6 +28,7 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
     case 'prefork':
       return createPrefork(setup);
     case 'solo': {
+      setup.early?.close();
       const [{ createTracer }, { createSoloPool }] = await Promise.all([
         import('../app/trace.ts'),
         import('../pool/solo.ts'),
@@ -37,7 +40,7 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
   }
 }
 
-function createPrefork({ context, opened, logger, hostname, logfile, color }: PoolSetup): Pool {
+function createPrefork({ context, opened, logger, hostname, logfile, color, early }: PoolSetup): Pool {
   const { settings } = opened.app;
   return createPreforkPool({
     size: settings.worker_concurrency ?? os.availableParallelism(),
@@ -58,6 +61,7 @@ function createPrefork({ context, opened, logger, hostname, logfile, color }: Po
       redirectStdouts: settings.worker_redirect_stdouts,
       redirectLevel: settings.worker_redirect_stdouts_level,
     },
+    early,
     logger,
     maxTasksPerChild: settings.worker_max_tasks_per_child,
     maxMemoryPerChildKb: settings.worker_max_memory_per_child,

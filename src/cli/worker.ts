@@ -5,6 +5,7 @@ import { importTasks } from '../app/loader.ts';
 import { Releasers } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
 import type { Logger } from '../core/logger.ts';
+import type { EarlyChildren } from '../pool/early-children.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import { Worker } from '../worker/worker.ts';
 import { openApp } from './app.ts';
@@ -25,21 +26,25 @@ export async function runWorker(
   context: Context,
   words: readonly string[],
   flags: WorkerFlags,
+  early: EarlyChildren | undefined,
 ): Promise<number> {
   const own = new Releasers();
+  if (early !== undefined) own.push(() => early.close());
   try {
-    return await serve(context, words, flags, own);
+    return await serve(context, { words, flags, early }, own);
   } finally {
     await own.release();
   }
 }
 
-async function serve(
-  context: Context,
-  words: readonly string[],
-  flags: WorkerFlags,
-  own: Releasers,
-): Promise<number> {
+/** What the command line gives a worker to start with. */
+interface Start {
+  readonly words: readonly string[];
+  readonly flags: WorkerFlags;
+  readonly early: EarlyChildren | undefined;
+}
+
+async function serve(context: Context, { words, flags, early }: Start, own: Releasers): Promise<number> {
   const settings = commandLineSettings(flags, words, context);
   const hostname = hostnameOf(flags, context);
   const files = claimFiles(context, flags, hostname, own);
@@ -62,7 +67,7 @@ async function serve(
     color,
   });
   own.push(() => logger.close());
-  const pool = await createPool({ context, opened, logger, hostname, logfile: files.childLog, color });
+  const pool = await createPool({ context, opened, logger, hostname, logfile: files.childLog, color, early });
   const worker = new Worker(app, {
     hostname,
     pool,

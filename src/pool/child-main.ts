@@ -7,6 +7,7 @@ import type { Celery } from '../app/celery.ts';
 import { applyConfig, importTasks, loadApp } from '../app/loader.ts';
 import type { Tracer } from '../app/trace.ts';
 import { createTracer } from '../app/trace.ts';
+import { prepareModule } from '../app/user-module.ts';
 import { CeleryError, OperationalError, SoftTimeLimitExceeded } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { createLogger } from '../core/logger.ts';
@@ -75,6 +76,7 @@ class Current {
 class Child {
   readonly #writer: FrameWriter;
   readonly #states = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  #prepared: Promise<void> | undefined;
   #loaded: Loaded | undefined;
   #logger: Logger | undefined;
   #output: Redirection | undefined;
@@ -123,6 +125,10 @@ class Child {
 
   #onMessage(message: ParentMessage): void {
     switch (message.kind) {
+      case 'prepare':
+        // What goes wrong here goes wrong again when the app is loaded, and is told there.
+        this.#prepared = prepareModule(message.file).catch(() => undefined);
+        break;
       case 'init':
         void this.#load(message);
         break;
@@ -149,6 +155,7 @@ class Child {
       const logger = openLog(init, name, index);
       this.#logger = logger;
       if (init.redirectStdouts) this.#output = redirectOutput(logger, init.redirectLevel);
+      await this.#prepared;
       this.#loaded = await loadTasks(init, logger);
       this.#send({ kind: 'ready', tasks: [...this.#loaded.app.tasks.keys()] });
     } catch (error) {

@@ -9,7 +9,7 @@ import { FrameReader, FrameWriter } from './frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
 import { decodeChildMessage, encodeParentMessage } from './messages.ts';
 import type { Job, JobEvents, PoolProcess } from './pool.ts';
-import { describeExit, openSocket, processEnd, spawnChild } from './spawn-child.ts';
+import { childTitle, describeExit, openSocket, processEnd, spawnChild } from './spawn-child.ts';
 
 /** Between TERM and KILL at the hard time limit. */
 const KILL_AFTER_MS = 400;
@@ -29,6 +29,8 @@ export interface ChildOptions {
   readonly logger: Logger;
   /** Shared by all children of a pool. */
   readonly timer: Timer;
+  /** A process that was started before, see `EarlyChildren`; undefined: start one. */
+  readonly early: NodeChild | undefined;
   /** Milliseconds within which the process has to show up. */
   readonly aliveTimeoutMs: number;
   /** KiB of resident memory after which the child is replaced; null = no limit. */
@@ -84,8 +86,8 @@ export class ChildProcess implements PoolProcess {
     this.#listener = listener;
     this.name = options.name;
     this.index = options.index;
-    const title = `celery-ts: ${options.init.hostname} ${options.name}`;
-    this.#node = spawnChild(title);
+    const title = childTitle(options.init.hostname, options.name);
+    this.#node = options.early ?? spawnChild(title);
     this.pid = this.#node.pid ?? 0;
     const socket = openSocket(this.#node);
     this.#writer = new FrameWriter(socket);

@@ -8,6 +8,8 @@ import type { Job, StateUpdate } from './pool.ts';
 
 /** What the supervisor tells a child. */
 export type ParentMessage =
+  /** Before `init`, to a child that starts early: load what the app's module will need. */
+  | { readonly kind: 'prepare'; readonly file: string }
   | {
       readonly kind: 'init';
       readonly init: ChildInit;

@@ -7,6 +7,7 @@ import type { Outcome } from '../message/outcome.ts';
 import type { ChildInit } from './child-init.ts';
 import type { ChildExit } from './child-process.ts';
 import { ChildProcess } from './child-process.ts';
+import type { EarlyChildren } from './early-children.ts';
 import { Fifo } from './fifo.ts';
 import { Guardian } from './guardian.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
@@ -19,6 +20,8 @@ export interface PreforkOptions {
   readonly size: number;
   /** What children need to load the app. */
   readonly child: ChildInit;
+  /** Processes that were started before: taken first; what the pool's size leaves of them is ended. */
+  readonly early?: EarlyChildren | undefined;
   readonly logger: Logger;
   /** Jobs after which a child is replaced; null = never. */
   readonly maxTasksPerChild: number | null;
@@ -106,6 +109,7 @@ class Prefork implements PreforkPool {
     signal.addEventListener('abort', abort, { once: true });
     try {
       this.#addSlots(this.#options.size);
+      this.#options.early?.close();
       if (this.#slots.size > 0) await this.#whenReady(() => this.#countReady() > 0);
     } catch (error) {
       signal.throwIfAborted();
@@ -236,6 +240,7 @@ class Prefork implements PreforkPool {
         {
           name: `ForkPoolWorker-${this.#names}`,
           index: slot.index,
+          early: this.#options.early?.take(),
           init: this.#options.child,
           logger: this.#options.logger,
           timer: this.#timer,

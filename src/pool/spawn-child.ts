@@ -14,6 +14,11 @@ const OWN_OPTIONS =
   /^--?(inspect(-.*)?|debug(-.*)?|e|p|pe|eval|print|i|interactive|c|check|test|watch(-.*)?)(=|$)/;
 const WITH_VALUE = /^--?(e|p|pe|eval|print|inspect-port|watch-path)$/;
 
+/** How `ps` shows a child. */
+export function childTitle(hostname: string, name: string): string {
+  return `celery-ts: ${hostname} ${name}`;
+}
+
 /**
  * Starts the program of a child, with Node's own options as this process has them.
  *
