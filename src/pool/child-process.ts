@@ -4,6 +4,7 @@ import { AppLoadError, WorkerLostError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Timer, TimerHandle } from '../core/timer.ts';
 import type { Outcome } from '../message/outcome.ts';
+import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import type { ChildInit } from './child-init.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
@@ -124,6 +125,13 @@ export class ChildProcess implements PoolProcess {
 
   /** Gives an idle child a job; `done` is called once, whatever happens. */
   run(job: Job, events: JobEvents, done: (outcome: Outcome) => void): void {
+    try {
+      this.#send({ kind: 'job', job, reportMemory: this.#options.maxMemoryKb !== null });
+    } catch (error) {
+      // Headers or a body that cannot be passed on, such as a date out of range: no fault of this process.
+      done(unsendable(error));
+      return;
+    }
     const running: Running = {
       job,
       events,
@@ -134,7 +142,6 @@ export class ChildProcess implements PoolProcess {
       terminatedBy: undefined,
     };
     this.#running = running;
-    this.#send({ kind: 'job', job, reportMemory: this.#options.maxMemoryKb !== null });
     const { timer } = this.#options;
     const { softTimeLimit, timeLimit } = job;
     if (isLimit(softTimeLimit)) {
@@ -265,7 +272,9 @@ export class ChildProcess implements PoolProcess {
     const running = this.#running;
     // Too late: it is being killed at its hard limit, and that is how the task ended.
     if (running?.isTimedOut === true) return;
-    if (message.isBroken || isTooLarge) this.#listener.onBroken(this);
+    // The signal for this task may end the process only now, and would take the next one with it.
+    const isSignalled = running?.terminatedBy !== undefined;
+    if (message.isBroken || isTooLarge || isSignalled) this.#listener.onBroken(this);
     this.#settle(message.outcome);
   }
 
@@ -353,6 +362,18 @@ export class ChildProcess implements PoolProcess {
 
 function isLimit(seconds: number | undefined): seconds is number {
   return seconds !== undefined && seconds > 0;
+}
+
+function unsendable(error: unknown): Outcome {
+  return {
+    kind: 'failure',
+    seconds: 0,
+    children: [],
+    embed: null,
+    error: toRemoteError(error),
+    expected: false,
+    repr: errorRepr(error),
+  };
 }
 
 function loadError(message: string, stack: string | null): AppLoadError {

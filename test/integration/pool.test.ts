@@ -97,6 +97,12 @@ describe('a pool of one child', () => {
     await until(() => !isAlive(begun.process.pid));
   });
 
+  it('fails a job that cannot be passed on, and goes on', async () => {
+    const { outcome } = await test.run('tasks.add', [1, 1], { userHeaders: { at: new Date(NaN) } });
+    expect(outcome).toMatchObject({ kind: 'failure', error: { type: 'EncodeError' } });
+    expect((await test.run('tasks.add', [1, 1])).value).toBe(2);
+  });
+
   it('recycles a child in which an error escaped between two tasks', async () => {
     const begun = await test.begin('tasks.throw_after_end');
     expect((await begun.outcome).kind).toBe('success');
@@ -259,6 +265,18 @@ describe('terminate', () => {
       expect((await other.outcome).kind).toBe('success');
       expect((await waited).kind).toBe('success');
       expect(test.log).not.toContain('exited with');
+    });
+  });
+
+  it('gives no other job to a process that ends of the signal only after its task', async () => {
+    await withPool({ size: 1 }, async (test) => {
+      const events = new Events();
+      const ending = test.job('tasks.end_gracefully');
+      events.onState = async () => void test.pool.terminate(ending.id, 'SIGTERM');
+      const ended = test.pool.submit(ending, events);
+      const next = test.run('tasks.sleep', [0.4]);
+      expect((await ended).kind).toBe('success');
+      expect((await next).outcome.kind).toBe('success');
     });
   });
 });
