@@ -41,13 +41,15 @@ class AmqpTransport implements Transport {
   async connect(signal: AbortSignal): Promise<Connection> {
     signal.throwIfAborted();
     const socket = new AbortController();
+    // What is wrong with the options is no matter of connecting: trying again would not help.
+    const options = [this.#connectOptions(), this.#socketOptions(socket.signal)] as const;
     const cut = (): void => socket.abort();
     const late = new AbortController();
     late.signal.addEventListener('abort', cut);
     const timer = this.#timeoutMs > 0 ? setTimeout(() => late.abort(), this.#timeoutMs) : undefined;
     signal.addEventListener('abort', cut, { once: true });
     try {
-      const model = await connect(this.#connectOptions(), this.#socketOptions(socket.signal));
+      const model = await connect(...options);
       return new AmqpConnection(model, socket, this.url);
     } catch (error) {
       cut();

@@ -61,9 +61,17 @@ describe('amqpTransport', () => {
       ...AMQP_OPTIONS,
       transportOptions: { login_method: 'MAGIC' },
     });
-    await expect(transport.connect(never())).rejects.toThrow(
-      /login_method takes PLAIN, AMQPLAIN or EXTERNAL/,
-    );
+    const refused = transport.connect(never());
+    await expect(refused).rejects.toThrow(ImproperlyConfigured);
+    await expect(refused).rejects.toThrow(/login_method takes PLAIN, AMQPLAIN or EXTERNAL/);
+  });
+
+  it('refuses a certificate that cannot be read, which no retry would change', async () => {
+    const transport = amqpTransport('amqps://h//', {
+      ...AMQP_OPTIONS,
+      useSsl: { ca_certs: '/nowhere/ca.pem' },
+    });
+    await expect(transport.connect(never())).rejects.toThrow(ImproperlyConfigured);
   });
 });
 
