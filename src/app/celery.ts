@@ -265,7 +265,10 @@ export class Celery {
 
   /** Works out the options of all tasks, so that what is wrong with them shows now. @throws {ImproperlyConfigured} */
   finalizeTasks(): void {
-    for (const definition of this.#definitions.values()) this.#derived().attributesOf(definition);
+    for (const definition of this.#definitions.values()) {
+      const { backend } = this.#derived().attributesOf(definition).resolved;
+      if (backend !== null) this.backendFor(backend);
+    }
   }
 
   /** Sends what is under way, then releases all that the app opened. It may be used again afterwards. */

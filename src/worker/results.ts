@@ -39,7 +39,7 @@ export class Results {
   }
 
   /** @throws {BackendStoreError} */
-  store(request: Request, status: string, details: StateDetails): Promise<void> {
+  async store(request: Request, status: string, details: StateDetails): Promise<void> {
     const { headers, envelope } = request;
     const meta: ResultMeta = {
       taskId: headers.id,
@@ -53,7 +53,7 @@ export class Results {
       parentId: headers.parent_id,
       extended: this.#extended ? this.#extendedMeta(request, details) : null,
     };
-    return this.#backendFor(request.options.backend).store(meta, replyAddress(envelope, headers));
+    await this.#backendFor(request.options.backend).store(meta, replyAddress(envelope, headers));
   }
 
   /** FAILURE of a message that never ran; a backend that fails is logged. */

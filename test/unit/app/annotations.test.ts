@@ -145,4 +145,10 @@ describe('task_annotations', () => {
     app.task('t', () => null);
     expect(() => app.finalizeTasks()).toThrow(/nonsense/);
   });
+
+  it('a backend of its own that does not exist is found by finalizeTasks', () => {
+    const app = new Celery('a');
+    app.task('t', { backend: 'nosuch://' }, () => null);
+    expect(() => app.finalizeTasks()).toThrow(ImproperlyConfigured);
+  });
 });
