@@ -140,10 +140,17 @@ export class WorkerLostError extends CeleryError {
   override readonly module = 'billiard.exceptions';
 }
 
-/** The task was ended by `revoke({ terminate: true })`. */
+/**
+ * The worker ends the task: `revoke({ terminate: true })`, the hard time limit, a cold shutdown. It is the reason of `self.signal`,
+ * and there is no more than a moment to clean up.
+ */
 export class Terminated extends CeleryError {
   override readonly code = 'CELERY_TERMINATED';
   override readonly module = 'billiard.exceptions';
+
+  constructor(message = 'The worker ends this task: its process is about to be killed.') {
+    super(message);
+  }
 }
 
 /** A task raises it to end without a state, event or result. */

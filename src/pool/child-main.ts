@@ -8,7 +8,7 @@ import { applyConfig, importTasks, loadApp } from '../app/loader.ts';
 import type { Tracer } from '../app/trace.ts';
 import { createTracer } from '../app/trace.ts';
 import { prepareModule } from '../app/user-module.ts';
-import { CeleryError, OperationalError, SoftTimeLimitExceeded } from '../core/errors.ts';
+import { CeleryError, OperationalError, SoftTimeLimitExceeded, Terminated } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { createLogger } from '../core/logger.ts';
 import { expand } from '../core/nodename.ts';
@@ -35,7 +35,7 @@ interface Loaded {
 class Current {
   readonly job: Job;
   #abort: AbortController | undefined;
-  #reason: SoftTimeLimitExceeded | undefined;
+  #reason: Error | undefined;
   /** Makes the task fail with an error that nobody caught. */
   fail: ((error: unknown) => void) | undefined;
   isBroken = false;
@@ -53,9 +53,14 @@ class Current {
     return this.#abort.signal;
   }
 
-  passSoftLimit(): void {
-    this.#reason = new SoftTimeLimitExceeded();
-    this.#abort?.abort(this.#reason);
+  /** Whether the task has taken its signal, so that it may end by itself. */
+  get isListening(): boolean {
+    return this.#abort !== undefined;
+  }
+
+  abort(reason: Error): void {
+    this.#reason ??= reason;
+    this.#abort?.abort(reason);
   }
 
   /**
@@ -83,6 +88,7 @@ class Child {
   #current: Current | undefined;
   #sequence = 0;
   #isEnding = false;
+  #isTerminated = false;
 
   constructor(socket: Socket) {
     this.#writer = new FrameWriter(socket);
@@ -136,7 +142,7 @@ class Child {
         void this.#run(message.job, message.reportMemory);
         break;
       case 'soft-limit':
-        this.#current?.passSoftLimit();
+        this.#current?.abort(new SoftTimeLimitExceeded());
         break;
       case 'stored':
         this.#onStored(message.sequence, message.error);
@@ -184,7 +190,8 @@ class Child {
     });
     this.#output?.flush();
     this.#current = undefined;
-    this.#finish(outcome, reportMemory, current.isBroken);
+    if (this.#isTerminated) dieOf('SIGTERM');
+    else this.#finish(outcome, reportMemory, current.isBroken);
   }
 
   #finish(outcome: Outcome, reportMemory: boolean, isBroken: boolean): void {
@@ -230,6 +237,17 @@ class Child {
       error,
     );
     this.#send({ kind: 'broken' });
+  }
+
+  /** The supervisor ends the task that runs: one that has its signal may clean up, until it is killed. */
+  terminate(): void {
+    this.#isTerminated = true;
+    if (this.#current?.isListening === true) {
+      this.#current.abort(new Terminated());
+      return;
+    }
+    this.#output?.flush();
+    dieOf('SIGTERM');
   }
 
   async #end(): Promise<void> {
@@ -284,8 +302,17 @@ function exit(code: number): never {
   process.exit(code);
 }
 
+/** Ends this process the way the signal would have. */
+function dieOf(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
 // Ctrl-C and Ctrl-\ reach every process of the terminal; what they mean for the tasks is the supervisor's decision.
 process.on('SIGINT', () => undefined);
 process.on('SIGQUIT', () => undefined);
 
-new Child(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
+const child = new Child(new Socket({ fd: CHANNEL_FD, readable: true, writable: true }));
+process.on('SIGTERM', () => {
+  child.terminate();
+});

@@ -12,8 +12,10 @@ import { decodeChildMessage, encodeParentMessage } from './messages.ts';
 import type { Job, JobEvents, PoolProcess } from './pool.ts';
 import { childTitle, describeExit, openSocket, processEnd, spawnChild } from './spawn-child.ts';
 
-/** Between TERM and KILL at the hard time limit. */
+/** Between TERM and KILL at the hard time limit and at a cold shutdown. */
 const KILL_AFTER_MS = 400;
+/** The same for a task that is revoked: what it has to clean up when its signal is aborted. */
+const TERMINATE_GRACE_MS = 2_000;
 /** What exit handlers may take before a child that was told to end is killed. */
 const CLOSE_GRACE_MS = 5_000;
 /** What a process that has ended may still have in its socket arrives at once, unless someone else holds the other end. */
@@ -160,8 +162,10 @@ export class ChildProcess implements PoolProcess {
 
   /** Sends a signal to the process for its running task, whose outcome is `terminated` if the process ends of it. */
   terminate(signal: NodeJS.Signals): void {
-    if (this.#running !== undefined) this.#running.terminatedBy = signal;
-    this.#kill(signal);
+    const running = this.#running;
+    if (running !== undefined) running.terminatedBy = signal;
+    if (running !== undefined && signal === 'SIGTERM') this.#end(running, TERMINATE_GRACE_MS);
+    else this.#kill(signal);
   }
 
   /** Lets the child end by itself when it has nothing to do any more. */
@@ -177,10 +181,11 @@ export class ChildProcess implements PoolProcess {
     await this.#exited;
   }
 
-  /** Ends it at once. */
+  /** Ends it, and the task that it runs, at once. */
   async kill(): Promise<void> {
     this.#isClosing = true;
-    this.#kill('SIGKILL');
+    if (this.#running === undefined) this.#kill('SIGKILL');
+    else this.#end(this.#running, KILL_AFTER_MS);
     await this.#exited;
   }
 
@@ -299,8 +304,14 @@ export class ChildProcess implements PoolProcess {
 
   #timeOut(running: Running): void {
     running.isTimedOut = true;
+    this.#end(running, KILL_AFTER_MS);
+  }
+
+  /** Tells the child to die: it aborts the task's signal first. A task that does not listen to it is not waited for. */
+  #end(running: Running, graceMs: number): void {
     this.#kill('SIGTERM');
-    running.hardLimit = this.#options.timer.callAfter(KILL_AFTER_MS, () => {
+    running.hardLimit?.cancel();
+    running.hardLimit = this.#options.timer.callAfter(graceMs, () => {
       this.#kill('SIGKILL');
     });
   }

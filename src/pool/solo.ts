@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Tracer } from '../app/trace.ts';
-import { SoftTimeLimitExceeded, ValueError } from '../core/errors.ts';
+import { SoftTimeLimitExceeded, Terminated, ValueError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Outcome } from '../message/outcome.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
@@ -11,8 +11,8 @@ export interface SoloOptions {
 }
 
 /**
- * Runs one job at a time in this process. A task that computes keeps the whole worker waiting; hard time limits and
- * `terminate` do not exist here, the soft time limit does.
+ * Runs one job at a time in this process. A task that computes keeps the whole worker waiting. There is no hard time limit here,
+ * and `terminate` can do no more than abort the task's signal; the soft time limit does the same.
  */
 export function createSoloPool(options: SoloOptions): Pool {
   return new Solo(options);
@@ -22,6 +22,8 @@ interface Waiting {
   readonly job: Job;
   readonly events: JobEvents;
   readonly done: (outcome: Outcome) => void;
+  readonly abort: AbortController;
+  terminatedBy: NodeJS.Signals | undefined;
 }
 
 class Solo implements Pool {
@@ -51,7 +53,7 @@ class Solo implements Pool {
 
   submit(job: Job, events: JobEvents): Promise<Outcome> {
     return new Promise((done) => {
-      this.#waiting.push({ job, events, done });
+      this.#waiting.push({ job, events, done, abort: new AbortController(), terminatedBy: undefined });
       this.#next();
     });
   }
@@ -62,8 +64,13 @@ class Solo implements Pool {
     return ids;
   }
 
-  terminate(): boolean {
-    return false;
+  /** The outcome is `terminated` when the task fails of it; one that does not look at its signal goes on. */
+  terminate(taskId: string, signal: NodeJS.Signals): boolean {
+    const running = this.#running;
+    if (running?.job.id !== taskId) return false;
+    running.terminatedBy = signal;
+    running.abort.abort(new Terminated());
+    return true;
   }
 
   /** @throws {ValueError} there is one process, this one. */
@@ -91,6 +98,7 @@ class Solo implements Pool {
   kill(): Promise<void> {
     this.#isStopping = true;
     this.takeWaiting();
+    this.#running?.abort.abort(new Terminated());
     this.#finish({ kind: 'lost', exitCode: null, signal: null });
     return Promise.resolve();
   }
@@ -112,23 +120,25 @@ class Solo implements Pool {
   }
 
   async #run(running: Waiting): Promise<void> {
-    const { job, events } = running;
+    const { job, events, abort } = running;
     events.onAccepted({ pid: process.pid, name: 'MainProcess' });
     // The early acknowledgement is written in this turn and the next; a task that blocks must not hold it back.
     await setImmediate();
     await setImmediate();
-    const abort = new AbortController();
-    const limit = this.#startSoftLimit(running, abort);
+    const limit = this.#startSoftLimit(running);
     const hooks = {
       signal: abort.signal,
       onState: (update: Parameters<JobEvents['onState']>[0]) => events.onState(update),
     };
     const outcome = await this.#options.tracer(job, hooks);
     clearTimeout(limit);
-    if (this.#running === running) this.#finish(outcome);
+    if (this.#running !== running) return;
+    const { terminatedBy } = running;
+    const isTerminated = terminatedBy !== undefined && outcome.kind === 'failure';
+    this.#finish(isTerminated ? { kind: 'terminated', signal: terminatedBy } : outcome);
   }
 
-  #startSoftLimit({ job, events }: Waiting, abort: AbortController): NodeJS.Timeout | undefined {
+  #startSoftLimit({ job, events, abort }: Waiting): NodeJS.Timeout | undefined {
     const seconds = job.softTimeLimit;
     if (seconds === undefined || seconds <= 0) return undefined;
     return setTimeout(() => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/message/outcome.ts';
+import type { Job } from '../../src/pool/pool.ts';
 import { Events, isAlive, TestPool } from '../support/pool.ts';
 
 /** Waits for a thing that nothing announces. */
@@ -281,6 +282,22 @@ describe('terminate', () => {
   });
 });
 
+describe('the signal of a task', () => {
+  it.each<[string, Partial<Job>, (pool: TestPool['pool'], id: string) => unknown, Outcome]>([
+    ['terminate', {}, (pool, id) => pool.terminate(id, 'SIGTERM'), { kind: 'terminated', signal: 'SIGTERM' }],
+    ['the hard time limit', { timeLimit: 0.5 }, () => undefined, { kind: 'timeout', seconds: 0.5 }],
+    ['a cold shutdown', {}, (pool) => pool.kill(), { kind: 'lost', exitCode: null, signal: 'SIGTERM' }],
+  ])('is aborted by %s; what the task then returns counts for nothing', async (_, change, end, expected) => {
+    await using test = new TestPool();
+    await test.start();
+    const begun = await test.begin('tasks.farewell', [], change);
+    await until(() => test.log.includes('listening'));
+    end(test.pool, begun.id);
+    expect(await begun.outcome).toEqual(expected);
+    expect(test.log).toContain('goodbye: Terminated');
+  });
+});
+
 describe('recycling', () => {
   it('replaces a child after its last job; no job is lost', async () => {
     await withPool({ size: 2, maxTasksPerChild: 3 }, async (test) => {
@@ -393,7 +410,7 @@ describe('the end', () => {
     expect(performance.now() - start).toBeLessThan(1000);
     expect(await Promise.all(busy.map(({ outcome }) => outcome))).toEqual([
       { kind: 'lost', exitCode: null, signal: 'SIGKILL' },
-      { kind: 'lost', exitCode: null, signal: 'SIGKILL' },
+      { kind: 'lost', exitCode: null, signal: 'SIGTERM' },
     ]);
     expect(pids.filter(isAlive)).toEqual([]);
     await test[Symbol.asyncDispose]();

@@ -43,7 +43,7 @@ function setUp() {
   const turns = async () => {
     for (let turn = 0; turn < 5; turn += 1) await setImmediate();
   };
-  return { pool, log, submit, turns, hooks, end: (id: string) => ends.get(id)?.(IGNORED) };
+  return { pool, log, submit, turns, hooks, end: (id: string, outcome = IGNORED) => ends.get(id)?.(outcome) };
 }
 
 describe('the solo pool', () => {
@@ -104,6 +104,21 @@ describe('the solo pool', () => {
     await turns();
     expect(log).toEqual(['accept a MainProcess true', 'run a', 'end a ignore', 'stopped']);
     expect(pool.takeWaiting()).toEqual([]);
+  });
+
+  it.each([
+    ['failure', 'terminated'],
+    ['success', 'success'],
+  ])('terminate aborts the signal: a task that then ends with %s is told as %s', async (kind, told) => {
+    const { pool, log, submit, turns, hooks, end } = setUp();
+    void submit('a');
+    await turns();
+    expect(pool.terminate('b', 'SIGTERM')).toBe(false);
+    expect(pool.terminate('a', 'SIGTERM')).toBe(true);
+    expect(hooks.get('a')?.signal.reason).toMatchObject({ name: 'Terminated' });
+    end('a', { kind } as Outcome);
+    await turns();
+    expect(log.at(-1)).toBe(`end a ${told}`);
   });
 
   it('gives up what runs when killed', async () => {
