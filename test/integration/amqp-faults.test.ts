@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { AccessRefused, OperationalError } from '../../src/core/errors.ts';
 import { Releasers } from '../../src/core/lifecycle.ts';
 import { connectTransport, type TransportOptions } from '../../src/transport/connect.ts';
-import type { Channel, Connection } from '../../src/transport/transport.ts';
+import type { Channel, Connection, Delivery } from '../../src/transport/transport.ts';
 import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
 import { AMQP_OPTIONS, never } from '../support/amqp.ts';
 import { freePorts } from '../support/ports.ts';
@@ -114,6 +114,19 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ in trouble', () => {
       pending = [];
       await server.closeAllConnections('maintenance');
       expect((await isGone())?.message).toMatch(/CONNECTION_FORCED.*maintenance/);
+    });
+
+    it('fails the acks of the turn in which it ends', async () => {
+      const broken = own.own(await connect(server.url()));
+      let held: Delivery | undefined;
+      // Asked before the channel does: it hears of the end first.
+      const refused = broken.closed.then(() => failure(held?.ack() ?? Promise.resolve()));
+      const other = await broken.openChannel();
+      await other.declareQueue(queue);
+      await other.publish(envelope('held'), '', queue.name);
+      held = await other.get(queue.name);
+      await server.closeAllConnections('maintenance');
+      expect(await refused).toBeInstanceOf(OperationalError);
     });
 
     it('ends when the broker does not move for two heartbeats', async () => {

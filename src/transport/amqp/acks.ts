@@ -23,7 +23,7 @@ export class AckBook {
     this.#open.add(tag);
   }
 
-  /** Resolves when the ack was written. */
+  /** Resolves when the ack was written. @throws what `fail` was told */
   ack(tag: number): Promise<void> {
     this.#acked.add(tag);
     if (this.#turn === undefined) {
@@ -49,6 +49,15 @@ export class AckBook {
     }
     this.#acked.clear();
     turn?.resolve();
+  }
+
+  /** The channel is gone: acks that were not written never will be, and their messages come again. */
+  fail(error: Error): void {
+    const turn = this.#turn;
+    this.#turn = undefined;
+    this.#open.clear();
+    this.#acked.clear();
+    turn?.reject(error);
   }
 
   #writeLowestRun(): void {

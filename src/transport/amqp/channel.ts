@@ -258,10 +258,11 @@ export class AmqpChannel implements Channel {
     if (this.#ended) return;
     this.#ended = true;
     this.#reason ??= error;
-    this.#acks.flush();
     this.#consumers.clear();
     this.#publisher.end(this.#failure('publish', undefined));
     this.#settled.resolve(error);
+    // Last, so that whoever hears of a failed ack knows the channel to be gone.
+    this.#acks.fail(this.#failure('acknowledge a message', undefined));
   }
 }
 

@@ -55,4 +55,12 @@ describe('AckBook', () => {
     await acks.ack(2);
     expect(frames).toEqual(['1', '2']);
   });
+
+  it('says of acks that were not written that they failed', async () => {
+    const { acks, frames } = book(3);
+    const acked = [acks.ack(1), acks.ack(3)];
+    acks.fail(new Error('the channel is gone'));
+    expect(await Promise.allSettled(acked)).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }]);
+    expect(frames).toEqual([]);
+  });
 });
