@@ -48,7 +48,10 @@ export class WorkerState implements MissedVerdicts {
    */
   running(id: string, retries: number): Request | undefined {
     const request = this.active.get(id);
-    return request?.headers.retries === retries ? request : undefined;
+    if (request?.headers.retries !== retries) return undefined;
+    // An early acknowledgement that did not get through: the delivery that comes now gets its own verdict.
+    this.missed(id, retries);
+    return request;
   }
 
   remember(request: Request, verdict: Verdict): void {

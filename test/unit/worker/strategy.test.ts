@@ -105,6 +105,15 @@ describe('a message that is delivered again', () => {
     expect(verdicts).toEqual(['ack', 'ack']);
   });
 
+  test('runs once more when its run, acknowledged too late, then gave it back', () => {
+    const { state, received, deliver, request } = running();
+    state.remember(request, 'ack');
+    deliver(message(), true);
+    state.forget(request);
+    deliver(message(), true);
+    expect(received).toHaveLength(1);
+  });
+
   test.each([
     { what: 'is its next retry', call: { retries: 1 }, redelivered: true },
     { what: 'is not marked: somebody else sent that id', call: {}, redelivered: false },
