@@ -100,6 +100,7 @@ export class Celery {
     const { broker, backend, ...rest } = settings;
     this.#configuration.put('constructor', {
       origin: `new Celery('${main}')`,
+      names: ['broker', 'backend'],
       values: {
         ...rest,
         ...(broker !== undefined && { broker_url: broker }),

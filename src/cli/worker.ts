@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Celery } from '../app/celery.ts';
+import { misspeltVariables } from '../app/environment.ts';
 import { importTasks } from '../app/loader.ts';
 import { Releasers } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
@@ -85,6 +86,7 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     printBanner(context, { opened, worker, logger, concurrency: `${String(pool.size)} (${pool.name})` });
   }
   warnOfSettings(app, logger);
+  for (const problem of misspeltVariables(context.env)) logger.warning(problem);
   if (pool.name === 'solo' && app.settings.worker_redirect_stdouts) {
     const { redirectOutput } = await import('../pool/redirect.ts');
     const redirection = redirectOutput(logger, app.settings.worker_redirect_stdouts_level);

@@ -2,12 +2,12 @@
  * The candidate that `name` most likely was meant to be, if one is near enough to be a slip of the fingers.
  *
  * Case, `camelCase` against `snake_case`, and swapped neighbours count little or nothing.
+ * @param slips letters that may be wrong. Default: a third of them, in short names two
  */
-export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+export function nearest(name: string, candidates: Iterable<string>, slips?: number): string | undefined {
   const wanted = normalise(name);
   let best: string | undefined;
-  // A third of the letters may be wrong, in short names two.
-  let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1;
+  let bestDistance = (slips ?? Math.max(2, Math.floor(wanted.length / 3))) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(wanted, normalise(candidate), bestDistance);
     if (distance < bestDistance) {

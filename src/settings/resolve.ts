@@ -1,5 +1,5 @@
 import { ImproperlyConfigured } from '../core/errors.ts';
-import { didYouMean } from '../core/nearest.ts';
+import { didYouMean, nearest } from '../core/nearest.ts';
 import { maskText } from '../core/url.ts';
 import type { Problem } from './kinds.ts';
 import { isSecret } from './mask.ts';
@@ -11,6 +11,8 @@ export interface SettingsLayer {
   /** Where they come from, as errors name it: `celeryconfig.ts`, `app.conf`, `environment`, `command line`. */
   readonly origin: string;
   readonly values: Readonly<Record<string, unknown>>;
+  /** Short names that this place takes besides those of settings; for the hint at a misspelt one. */
+  readonly names?: readonly string[];
 }
 
 /**
@@ -29,7 +31,7 @@ export function resolveSettings(layers: readonly SettingsLayer[]): ResolvedSetti
     for (const [name, value] of entriesOf(layer)) {
       const spec = settingsByName.get(name);
       if (spec === undefined) {
-        problems.push(`${layer.origin}: ${describeUnknown(name)}`);
+        problems.push(`${layer.origin}: ${describeUnknown(name, layer.names ?? [])}`);
         continue;
       }
       const reading = spec.kind.read(value);
@@ -77,7 +79,9 @@ function isHelper(name: string, value: unknown): boolean {
   return typeof value === 'function' && !settingsByName.has(name) && modernName(name) === undefined;
 }
 
-function describeUnknown(name: string): string {
+function describeUnknown(name: string, shortNames: readonly string[]): string {
+  const short = nearest(name, shortNames);
+  if (short !== undefined) return `${name} is not a setting of Celery. Did you mean ${short}?`;
   const modern = modernName(name);
   if (modern === undefined) return `${name} is not a setting of Celery.`;
   const isOld = newNames.has(name) || /^[A-Z_\d]+$/.test(name);

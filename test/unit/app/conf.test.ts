@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Celery, ImproperlyConfigured } from '../../../src/index.ts';
 import type { Settings } from '../../../src/index.ts';
-import { environmentSettings } from '../../../src/app/environment.ts';
+import { environmentSettings, misspeltVariables } from '../../../src/app/environment.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -111,6 +111,29 @@ describe('the order of the places', () => {
       worker_concurrency: 4,
       task_acks_late: true,
     });
+  });
+
+  it('hints at the short names of the constructor', () => {
+    const settings = { bakend: 'rpc://' } as Settings;
+    expect(() => new Celery('shop', settings).settings).toThrow(
+      "new Celery('shop'): bakend is not a setting of Celery. Did you mean backend?",
+    );
+  });
+
+  it('tells misspelt variables from those of others', () => {
+    const others = [
+      'CELERY_SERVICE_HOST',
+      'CELERY_PORT_5672_TCP_ADDR',
+      'CELERY_WORKER_LOGLEVEL',
+      'CELERY_APP',
+      'PATH',
+    ];
+    const environment = Object.fromEntries(
+      [...others, 'CELERY_TASK_ACKS_LATE', 'CELERY_TASK_AKCS_LATE'].map((name) => [name, '1']),
+    );
+    expect(misspeltVariables(environment)).toEqual([
+      'The environment variable CELERY_TASK_AKCS_LATE is no setting. Did you mean CELERY_TASK_ACKS_LATE?',
+    ]);
   });
 });
 
