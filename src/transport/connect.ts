@@ -33,6 +33,11 @@ const SQLITE: Scheme = {
   load: async (url, options) => (await import('./sqlite/transport.ts')).sqliteTransport(url, options),
 };
 
+const REDIS: Scheme = {
+  can: { fanout: true, priority: true, expiration: false, shared: true },
+  load: async (url, options) => (await import('./redis/transport.ts')).redisTransport(url, options),
+};
+
 const MEMORY: Scheme = {
   can: { fanout: true, priority: true, expiration: true, shared: false },
   load: async (url) => (await import('./memory/transport.ts')).memoryTransport(url),
@@ -42,6 +47,10 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['amqp', AMQP],
   ['amqps', AMQP],
   ['pyamqp', AMQP],
+  ['redis', REDIS],
+  ['rediss', REDIS],
+  ['redis+socket', REDIS],
+  ['sentinel', REDIS],
   ['sqlite', SQLITE],
   ['sqla+sqlite', SQLITE],
   ['memory', MEMORY],
@@ -55,10 +64,19 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
  * @throws {@link ImproperlyConfigured} for a URL that cannot be read, or a scheme that is not known
  */
 export function connectTransport(url: string | readonly string[], options: TransportOptions): Transport {
-  const brokers = splitUrls(url).map((each) => new Broker(each, options));
+  const brokers = oneOfSentinels(splitUrls(url)).map((each) => new Broker(each, options));
   const [first, ...others] = brokers;
   if (first === undefined) throw new ImproperlyConfigured('No broker URL was given (setting broker_url).');
   return others.length === 0 ? first : new Failover(first, brokers, options.failoverStrategy);
+}
+
+/** Several Sentinels know the same Redis: their URLs are one broker. */
+function oneOfSentinels(urls: readonly string[]): string[] {
+  const isSentinel = (url: string): boolean => /^sentinel:/i.test(url);
+  const sentinels = urls.filter(isSentinel);
+  if (sentinels.length === 0) return [...urls];
+  const joined = sentinels.join(';');
+  return urls.flatMap((url) => (!isSentinel(url) ? url : url === sentinels[0] ? joined : []));
 }
 
 /** A Transport whose code is loaded on first use. */
@@ -70,7 +88,7 @@ class Broker implements Transport {
   #loaded: Promise<Transport> | undefined;
 
   constructor(url: string, options: TransportOptions) {
-    const { scheme } = parseUrl(url);
+    const { scheme } = parseUrl(url.split(';')[0] ?? url);
     const known = SCHEMES.get(scheme);
     if (known === undefined) throw unknownScheme(scheme);
     this.scheme = scheme;

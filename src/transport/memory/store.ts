@@ -97,8 +97,9 @@ export class MemoryStore implements MessageStore {
   }
   /* eslint-enable @typescript-eslint/require-await */
 
-  consumerStarted({ name }: Queue): void {
+  consumerStarted({ name }: Queue): Promise<void> {
     this.#broker.consumerStarted(name);
+    return Promise.resolve();
   }
 
   onMessage(listener: () => void): Disposable {

@@ -161,8 +161,9 @@ export class SqliteStore implements MessageStore {
     return this.#file.write((database) => this.#messages.restore(database, tags, this.#owner), GIVE_BACK);
   }
 
-  consumerStarted({ name }: Queue): void {
+  consumerStarted({ name }: Queue): Promise<void> {
     this.#consumers.set(name, (this.#consumers.get(name) ?? 0) + 1);
+    return Promise.resolve();
   }
 
   async consumerStopped({ name, autoDelete }: Queue): Promise<void> {

@@ -81,7 +81,7 @@ export class VirtualChannel implements Channel, Settling {
   }
 
   consume(queue: Queue, onDelivery: (delivery: Delivery) => void, onCancel?: () => void): Promise<Consumer> {
-    return this.#call(() => {
+    return this.#call(async () => {
       const consumer: VirtualConsumer = {
         queue: queue.name,
         definition: queue,
@@ -90,10 +90,15 @@ export class VirtualChannel implements Channel, Settling {
         [Symbol.asyncDispose]: () => this.#stop(consumer),
       };
       this.#consumers.add(consumer);
-      this.#store.consumerStarted(queue);
       this.#listening ??= this.#store.onMessage(() => this.#pump());
+      try {
+        await this.#store.consumerStarted(queue);
+      } catch (error) {
+        this.#forget(consumer);
+        throw error;
+      }
       this.#pump();
-      return Promise.resolve(consumer);
+      return consumer;
     });
   }
 
@@ -179,7 +184,7 @@ export class VirtualChannel implements Channel, Settling {
 
   async #giveBack(messages: readonly TakenMessage[]): Promise<void> {
     const tags = messages.filter(({ noAck }) => !noAck).map(({ tag }) => tag);
-    if (tags.length > 0) await this.#store.requeue(tags);
+    if (tags.length > 0) await this.#store.requeue(tags, 'front');
   }
 
   #cancelled(queue: string): void {
@@ -195,7 +200,7 @@ export class VirtualChannel implements Channel, Settling {
   }
 
   requeue(delivery: VirtualDelivery): Promise<void> {
-    return this.#settle(delivery, () => this.#store.requeue([delivery.tag]));
+    return this.#settle(delivery, () => this.#store.requeue([delivery.tag], 'end'));
   }
 
   #settle(delivery: VirtualDelivery, settle: () => Promise<void>): Promise<void> {
@@ -234,7 +239,7 @@ export class VirtualChannel implements Channel, Settling {
     const tags = [...this.#unsettled].map((delivery) => delivery.tag);
     this.#unsettled.clear();
     try {
-      if (tags.length > 0) await this.#store.requeue(tags);
+      if (tags.length > 0) await this.#store.requeue(tags, 'front');
       await Promise.all(consumers.map((consumer) => this.#store.consumerStopped(consumer.definition)));
       await this.#pumping;
     } finally {

@@ -44,10 +44,14 @@ export interface MessageStore extends AsyncDisposable {
    */
   take(from: readonly Subscription[], room: number, limit?: number): Promise<Taking>;
   ack(tag: number): Promise<void>;
-  /** Back to where they were, marked as redelivered. */
-  requeue(tags: readonly number[]): Promise<void>;
-  /** Tells of a consumer, so that an auto-delete queue can go with its last one. */
-  consumerStarted(queue: Queue): void;
+  /**
+   * Back to where they were, marked as redelivered; `to` says which end of the line that is on a broker which does not know.
+   *
+   * @param to `end` for a message that its consumer rejected, `front` for those that were not wanted in the end
+   */
+  requeue(tags: readonly number[], to: 'front' | 'end'): Promise<void>;
+  /** Tells of a consumer, so that an auto-delete queue can go with its last one. Resolves when its messages come here. */
+  consumerStarted(queue: Queue): Promise<void>;
   consumerStopped(queue: Queue): Promise<void>;
   /** Calls back when there may be something to take. */
   onMessage(listener: () => void): Disposable;

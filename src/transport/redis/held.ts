@@ -1,0 +1,238 @@
+import { type Deferred, deferred } from '../../core/async.ts';
+import type { RedisLink } from '../../redis/open.ts';
+import type { Bindings } from './bindings.ts';
+import type { Keys } from './keys.ts';
+import type { RedisOptions } from './options.ts';
+import { markRedelivered, priorityOf, readRecord } from './records.ts';
+import { ACK, FIND_ABANDONED, PUT_BACK, RENEW, runScript } from './scripts.ts';
+
+/** A script takes so many tags at once: Lua's `unpack` has an end, and nobody else should wait long. */
+const BATCH = 1_000;
+const FIND_AT_ONCE = 50;
+const RENEW_AT_LEAST_MS = 30_000;
+const RECOVER_AT_LEAST_MS = 10_000;
+
+interface HeldMessage {
+  readonly tag: string;
+  /** The list it came from. */
+  readonly list: string;
+}
+
+/** What a lost connection held: nobody but its own process may touch it before the hold ends. */
+export interface Leftover {
+  readonly messages: readonly HeldMessage[];
+  /** Acknowledged, but perhaps never heard of by the server. */
+  readonly acked: readonly string[];
+  /** By `performance.now()`. */
+  readonly untilMs: number;
+}
+
+/**
+ * The messages that this connection holds, and what becomes of those of others who died.
+ *
+ * The keys are shared with Python workers, which score a message in kombu's index with the time when they took it, never
+ * renew it, and give whatever is older than their visibility timeout to others. So:
+ *
+ * - We score ours with the time when our hold on it ends, which lies ahead, and renew it long before. To Python it always looks
+ *   fresh. When we died, a Python worker alone gives it back one visibility timeout later.
+ * - The same score stands in a second set, `leases`. Only where both agree is the message ours, and given back as soon as the
+ *   hold has ended. Once Python has taken the message again, its index has another score, and the lease means nothing.
+ * - What has no lease is Python's, and waits for the whole visibility timeout.
+ */
+export class HeldMessages {
+  readonly #link: RedisLink;
+  readonly #keys: Keys;
+  readonly #options: RedisOptions;
+  readonly #bindings: Bindings;
+  readonly #held = new Map<number, HeldMessage>();
+  #acked: string[] = [];
+  readonly #unheard = new Set<string>();
+  #turn: Deferred<void> | undefined;
+  /** Everything held is held for one lease from then on, by `performance.now()`. */
+  #renewedMs = performance.now();
+  #renewal: NodeJS.Timeout | undefined;
+  #recovery: NodeJS.Timeout | undefined;
+
+  constructor(link: RedisLink, keys: Keys, options: RedisOptions, bindings: Bindings) {
+    this.#link = link;
+    this.#keys = keys;
+    this.#options = options;
+    this.#bindings = bindings;
+  }
+
+  /** @param takenMs when the server was asked for it, by `performance.now()` */
+  add(number: number, message: HeldMessage, takenMs: number): void {
+    if (this.#held.size === 0) this.#renewedMs = takenMs;
+    this.#held.set(number, message);
+    this.#startRenewal();
+  }
+
+  /** Resolves when Redis has forgotten the message. Those of one turn of the event loop leave as one command. */
+  ack(number: number): Promise<void> {
+    const message = this.#held.get(number);
+    if (message === undefined) return Promise.resolve();
+    this.#held.delete(number);
+    this.#acked.push(message.tag);
+    if (this.#turn === undefined) {
+      this.#turn = deferred();
+      setImmediate(() => this.#flush());
+    }
+    return this.#turn.promise;
+  }
+
+  #flush(): void {
+    const turn = this.#turn;
+    const tags = this.#acked;
+    this.#turn = undefined;
+    this.#acked = [];
+    turn?.resolve(Promise.all(batches(tags).map((some) => this.#forget(some))).then(() => undefined));
+  }
+
+  async #forget(tags: readonly string[]): Promise<void> {
+    for (const tag of tags) this.#unheard.add(tag);
+    try {
+      await runScript(this.#link.client, ACK, this.#keys.held, tags);
+    } catch (error) {
+      throw this.#link.error('acknowledge', error);
+    }
+    for (const tag of tags) this.#unheard.delete(tag);
+  }
+
+  /** Called when the connection was lost. */
+  leave(): Leftover {
+    const messages = [...this.#held.values()];
+    const acked = [...this.#unheard, ...this.#acked];
+    this.#held.clear();
+    return { messages, acked, untilMs: this.#renewedMs + this.#options.leaseMs };
+  }
+
+  /** Settles what an earlier connection of this process held: nobody should wait for the end of its hold. */
+  async adopt({ messages, acked, untilMs }: Leftover): Promise<void> {
+    // Others may have taken them.
+    if (performance.now() >= untilMs) return;
+    await Promise.all(batches(acked).map((some) => this.#forget(some)));
+    await this.#moveBack(messages, 'front');
+  }
+
+  /** Back into the lists: next in line, or last, as kombu has it for a message that its consumer rejected. */
+  async putBack(numbers: readonly number[], to: 'front' | 'end'): Promise<void> {
+    const messages = numbers.flatMap((number) => this.#held.get(number) ?? []);
+    for (const number of numbers) this.#held.delete(number);
+    await this.#moveBack(messages, to);
+  }
+
+  async #moveBack(messages: readonly HeldMessage[], to: 'front' | 'end'): Promise<void> {
+    // The last goes first, so that the first is next.
+    const inOrder = to === 'front' ? messages.toReversed() : messages;
+    for (const some of batches(inOrder)) {
+      const tags = some.map(({ tag }) => tag);
+      const records = await this.#link.client.hmget(this.#keys.unacked, ...tags);
+      const put = some.map(async ({ tag, list }, at) => {
+        const record = readRecord(records[at] ?? '');
+        if (record === undefined) return;
+        const envelope = record.malformed ? record.envelope : markRedelivered(record.envelope);
+        await this.#put(tag, '', envelope, [list], to);
+      });
+      await Promise.all(put);
+    }
+  }
+
+  async #put(
+    tag: string,
+    score: string,
+    envelope: string,
+    lists: readonly string[],
+    to: 'front' | 'end',
+  ): Promise<void> {
+    const keys = [...this.#keys.held, ...lists];
+    const push = to === 'front' ? 'RPUSH' : 'LPUSH';
+    await runScript(this.#link.client, PUT_BACK, keys, [tag, score, push, envelope]);
+  }
+
+  #startRenewal(): void {
+    if (this.#renewal !== undefined) return;
+    const everyMs = Math.min(this.#options.leaseMs / 4, RENEW_AT_LEAST_MS);
+    this.#renewal = setInterval(() => this.#quietly(this.#renew()), everyMs);
+    // Who waits for messages keeps the process alive, not the wish to hold on to some.
+    this.#renewal.unref();
+  }
+
+  async #renew(): Promise<void> {
+    const beganMs = performance.now();
+    if (this.#held.size === 0) {
+      clearInterval(this.#renewal);
+      this.#renewal = undefined;
+      return;
+    }
+    const numbers = new Map([...this.#held].map(([number, { tag }]) => [tag, number]));
+    for (const tags of batches([...numbers.keys()])) {
+      const args = [this.#options.leaseMs, ...tags];
+      const lost = (await runScript(this.#link.client, RENEW, this.#keys.held, args)) as string[];
+      // Somebody thought that we are dead. It is his now: to acknowledge it would take it away from him.
+      for (const tag of lost) this.#held.delete(numbers.get(tag) ?? -1);
+    }
+    this.#renewedMs = beganMs;
+  }
+
+  /** Looks now, and again and again, for messages whose holders died. kombu's lock is not needed: each is moved in one step. */
+  startRecovery(): void {
+    if (this.#recovery !== undefined) return;
+    const { leaseMs, visibilityTimeoutMs } = this.#options;
+    const everyMs = Math.min(leaseMs / 2, visibilityTimeoutMs / 2, RECOVER_AT_LEAST_MS);
+    this.#recovery = setInterval(() => this.#quietly(this.#recover()), everyMs);
+    this.#recovery.unref();
+    this.#quietly(this.#recover());
+  }
+
+  stopRecovery(): void {
+    clearInterval(this.#recovery);
+    this.#recovery = undefined;
+  }
+
+  async #recover(): Promise<void> {
+    const { visibilityTimeoutMs, restoreLimit } = this.#options;
+    for (let done = 0; done < restoreLimit;) {
+      const most = Math.min(FIND_AT_ONCE, restoreLimit - done);
+      const found = (await runScript(this.#link.client, FIND_ABANDONED, this.#keys.held, [
+        visibilityTimeoutMs,
+        most,
+      ])) as string[];
+      for (let at = found.length - 3; at >= 0; at -= 3) {
+        const [tag = '', score = '', record = ''] = found.slice(at, at + 3);
+        await this.#restore(tag, score, record);
+      }
+      done += found.length / 3;
+      if (found.length / 3 < most) return;
+    }
+  }
+
+  async #restore(tag: string, score: string, text: string): Promise<void> {
+    const record = readRecord(text);
+    if (record === undefined) return;
+    const { envelope, exchange, routingKey, malformed } = record;
+    if (malformed) {
+      await this.#put(tag, score, envelope, [routingKey], 'front');
+      return;
+    }
+    const queues = (await this.#bindings.targets(exchange, routingKey)) ?? [];
+    const priority = priorityOf(envelope);
+    const lists = [...queues].map((queue) => this.#keys.listFor(queue, priority));
+    await this.#put(tag, score, markRedelivered(envelope), lists, 'front');
+  }
+
+  /** For what a timer does: it is repeated soon, and a lost connection is told of by its `closed`. */
+  #quietly(work: Promise<unknown>): void {
+    work.catch(() => undefined);
+  }
+
+  end(): void {
+    clearInterval(this.#renewal);
+    this.stopRecovery();
+  }
+}
+
+function batches<T>(items: readonly T[]): T[][] {
+  const all: T[][] = [];
+  for (let at = 0; at < items.length; at += BATCH) all.push(items.slice(at, at + BATCH));
+  return all;
+}

@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+
+/** A Lua script and the name that the server keeps it by. */
+interface Script {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+function script(lua: string): Script {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+/** Runs a script by its name; sends its text only when the server does not know it yet. */
+export async function runScript(
+  client: Redis,
+  { lua, sha }: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await client.evalsha(sha, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return client.eval(lua, keys.length, ...keys, ...args);
+  }
+}
+
+// The server's clock, so that those of the workers need not agree. Python scores with its own time(): kombu needs clocks that
+// agree to within its visibility timeout anyway.
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000`;
+
+/**
+ * Takes messages and records them as held, in one step: whoever dies, before or after, leaves every message either in its list
+ * or in `unacked`, in kombu's form `[envelope, exchange, routing key]`. The envelope is copied as text, never re-encoded.
+ *
+ * KEYS: unacked, index, leases, then the lists, those of the most urgent step first.
+ * ARGV: lease in milliseconds, room, limit of each queue without acknowledgement, number of queues, 1 when the first queue
+ * may take all the room, then 1 for each queue without acknowledgement.
+ * Returns place of the queue, delivery tag and envelope of each message, flat.
+ */
+export const TAKE = script(`${NOW}
+local unacked, index, leases = KEYS[1], KEYS[2], KEYS[3]
+local room, limit, queues, ordered = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
+-- A key of another kind must show before anything was popped.
+redis.call('HLEN', unacked) redis.call('ZCARD', index) redis.call('ZCARD', leases)
+local ends = string.format('%.6f', now + ARGV[1] / 1000)
+local out, made = {}, 0
+
+-- The end of an envelope as kombu and we write it; anything else is decoded.
+local TAIL = '"delivery_info": ?{"exchange": ?("[^"\\\\]*"), ?"routing_key": ?("[^"\\\\]*")}, ?'
+  .. '"priority": ?%d+, ?"body_encoding": ?"base64", ?"delivery_tag": ?"([^"\\\\]+)"}}$'
+
+local function read(envelope, queue)
+  local exchange, key, tag = string.match(string.sub(envelope, -700), TAIL)
+  if tag then return envelope, exchange, key, tag end
+  local fine, message = pcall(cjson.decode, envelope)
+  local properties = fine and type(message) == 'table' and message.properties
+  if type(properties) == 'table' and type(properties.delivery_tag) == 'string' then
+    local info = type(properties.delivery_info) == 'table' and properties.delivery_info or {}
+    local function text(value) return cjson.encode(type(value) == 'string' and value or '') end
+    return envelope, text(info.exchange), text(info.routing_key), properties.delivery_tag
+  end
+  -- No message at all: kept as a text, with the list it came from.
+  return cjson.encode(envelope), '""', cjson.encode(queue), 'malformed'
+end
+
+local function record(place, list, found)
+  local scores = {}
+  for at = #found, 1, -1 do
+    local envelope, exchange, key, tag = read(found[at], list)
+    local value = '[' .. envelope .. ', ' .. exchange .. ', ' .. key .. ']'
+    -- kombu gives the copies of one message in several queues the same tag.
+    while redis.call('HSETNX', unacked, tag, value) == 0 do
+      made = made + 1
+      tag = tag .. '.' .. ends .. '.' .. made
+    end
+    scores[#scores + 1] = ends
+    scores[#scores + 1] = tag
+    out[#out + 1] = place
+    out[#out + 1] = tag
+    out[#out + 1] = found[at]
+  end
+  redis.call('ZADD', index, unpack(scores))
+  redis.call('ZADD', leases, unpack(scores))
+end
+
+local function pop(place, list, most, loose)
+  local found = redis.call('LRANGE', list, -most, -1)
+  if #found == 0 then return 0 end
+  redis.call('LTRIM', list, 0, -(#found + 1))
+  if loose then
+    for at = #found, 1, -1 do
+      out[#out + 1] = place
+      out[#out + 1] = ''
+      out[#out + 1] = found[at]
+    end
+  else
+    record(place, list, found)
+  end
+  return #found
+end
+
+local left = {}
+for place = 1, queues do left[place] = limit end
+for first = 4, #KEYS, queues do
+  local hungry = {}
+  for place = 1, queues do
+    if ARGV[5 + place] == '1' then
+      if left[place] > 0 then
+        left[place] = left[place] - pop(place, KEYS[first + place - 1], left[place], true)
+      end
+    else
+      hungry[#hungry + 1] = place
+    end
+  end
+  -- An equal share for each queue, and what some do not use for the others.
+  while room > 0 and #hungry > 0 do
+    local more = {}
+    for at, place in ipairs(hungry) do
+      local share = ordered and room or math.ceil(room / (#hungry - at + 1))
+      if share < 1 then break end
+      local count = pop(place, KEYS[first + place - 1], share, false)
+      room = room - count
+      if count == share then more[#more + 1] = place end
+    end
+    hungry = more
+  end
+end
+return out`);
+
+/** Forgets held messages. KEYS: unacked, index, leases. ARGV: tags. */
+export const ACK = script(`
+redis.call('ZREM', KEYS[2], unpack(ARGV))
+redis.call('ZREM', KEYS[3], unpack(ARGV))
+return redis.call('HDEL', KEYS[1], unpack(ARGV))`);
+
+/**
+ * Holds on to messages. Never adds one: what was acknowledged must not come back, and what somebody else has taken is his.
+ *
+ * KEYS: unacked, index, leases. ARGV: lease in milliseconds, tags. Returns the tags that are not ours any more.
+ */
+export const RENEW = script(`${NOW}
+local ends = string.format('%.6f', now + ARGV[1] / 1000)
+local lost = {}
+for at = 2, #ARGV do
+  local tag = ARGV[at]
+  local lease = redis.call('ZSCORE', KEYS[3], tag)
+  if lease and lease == redis.call('ZSCORE', KEYS[2], tag) then
+    redis.call('ZADD', KEYS[2], 'XX', ends, tag)
+    redis.call('ZADD', KEYS[3], 'XX', ends, tag)
+  else
+    lost[#lost + 1] = tag
+  end
+end
+return lost`);
+
+/**
+ * What nobody holds any more.
+ *
+ * KEYS: unacked, index, leases. ARGV: visibility timeout in milliseconds, how many at most.
+ * Returns tag, score and record of each, flat.
+ */
+export const FIND_ABANDONED = script(`${NOW}
+local unacked, index, leases = KEYS[1], KEYS[2], KEYS[3]
+local out, seen = {}, {}
+local function add(tag)
+  if seen[tag] then return end
+  seen[tag] = true
+  local record = redis.call('HGET', unacked, tag)
+  if record then
+    out[#out + 1] = tag
+    out[#out + 1] = redis.call('ZSCORE', index, tag)
+    out[#out + 1] = record
+  else
+    redis.call('ZREM', index, tag)
+    redis.call('ZREM', leases, tag)
+  end
+end
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[2])) do
+  -- Another score in kombu's index: a Python worker has taken it since, which has its own, longer time.
+  if redis.call('ZSCORE', index, tag) == redis.call('ZSCORE', leases, tag) then
+    add(tag)
+  else
+    redis.call('ZREM', leases, tag)
+  end
+end
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - ARGV[1] / 1000, 'LIMIT', 0, ARGV[2])) do
+  add(tag)
+end
+return out`);
+
+/**
+ * Puts one held message back, unless it was settled or taken meanwhile.
+ *
+ * KEYS: unacked, index, leases, lists. ARGV: tag, its score ('' when it is ours), LPUSH or RPUSH, envelope.
+ */
+export const PUT_BACK = script(`
+local unacked, index, leases, tag = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+if ARGV[2] ~= '' and redis.call('ZSCORE', index, tag) ~= ARGV[2] then return 0 end
+redis.call('ZREM', index, tag)
+redis.call('ZREM', leases, tag)
+if redis.call('HDEL', unacked, tag) == 0 then return 0 end
+for at = 4, #KEYS do redis.call(ARGV[3], KEYS[at], ARGV[4]) end
+return 1`);
