@@ -68,6 +68,7 @@ export class Connections {
       acceptContent: settings.result_accept_content ?? settings.accept_content,
       persistent: settings.result_persistent ?? false,
       transport: () => this.transport(),
+      settings,
     };
   }
 }

@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { ImproperlyConfigured } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest.ts';
-import { parseUrl } from '../core/url.ts';
+import { maskUrl, parseUrl } from '../core/url.ts';
+import { REDIS_SCHEMES } from '../redis/address.ts';
+import type { ResolvedSettings } from '../settings/settings.ts';
+import { databasePath } from '../sqlite/url.ts';
 import type { Transport } from '../transport/transport.ts';
-import type { ResultBackend } from './backend.ts';
+import type { BackendCapabilities, ResultBackend } from './backend.ts';
 import { disabledBackend } from './disabled.ts';
-import { memoryBackend } from './memory.ts';
-import { rpcBackend } from './rpc.ts';
-import { sqliteBackend } from './sqlite.ts';
+import { LazyBackend } from './lazy.ts';
+import { redisBackendAddress } from './redis/address.ts';
 
 /** How results are kept; from the `result_…` settings. */
 export interface BackendOptions {
@@ -20,13 +23,53 @@ export interface BackendOptions {
   readonly persistent: boolean;
   /** The broker of the app, for results that are messages. */
   readonly transport: () => Transport;
+  /** All settings, for those that only one kind of backend reads. */
+  readonly settings: ResolvedSettings;
 }
 
-const BACKENDS: ReadonlyMap<string, (url: string, options: BackendOptions) => ResultBackend> = new Map([
-  ['rpc', (_url: string, options: BackendOptions) => rpcBackend(options)],
-  ['sqlite', sqliteBackend],
-  ['cache+memory', memoryBackend],
-  ['disabled', disabledBackend],
+/** One kind of backend: its code is loaded on first use. */
+interface Scheme {
+  readonly can: BackendCapabilities;
+  /** Printable URL; throws for one that cannot be used. */
+  shown(url: string, options: BackendOptions): string;
+  /** Each process has a `reply_to` of its own. */
+  readonly replies?: boolean;
+  load(url: string, options: BackendOptions, replyTo: string): Promise<ResultBackend>;
+}
+
+const RPC: Scheme = {
+  can: { shared: false, expires: true, groups: false },
+  shown: () => 'rpc://',
+  replies: true,
+  load: async (_url, options, replyTo) => (await import('./rpc.ts')).rpcBackend(options, replyTo),
+};
+
+const SQLITE: Scheme = {
+  can: { shared: true, expires: true, groups: true },
+  shown: (url) => {
+    databasePath(url);
+    return maskUrl(url);
+  },
+  load: async (url, options) => (await import('./sqlite.ts')).sqliteBackend(url, options),
+};
+
+const MEMORY: Scheme = {
+  can: { shared: true, expires: true, groups: true },
+  shown: (url) => url,
+  load: async (url, options) => (await import('./memory.ts')).memoryBackend(url, options),
+};
+
+const REDIS: Scheme = {
+  can: { shared: true, expires: true, groups: true },
+  shown: (url, { settings }) => redisBackendAddress(url, settings).url,
+  load: async (url, options) => (await import('./redis.ts')).redisBackend(url, options),
+};
+
+const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
+  ['rpc', RPC],
+  ...REDIS_SCHEMES.map((scheme) => [scheme, REDIS] as const),
+  ['sqlite', SQLITE],
+  ['cache+memory', MEMORY],
 ]);
 
 /**
@@ -39,10 +82,14 @@ const BACKENDS: ReadonlyMap<string, (url: string, options: BackendOptions) => Re
 export function connectBackend(url: string | undefined, options: BackendOptions): ResultBackend {
   const wanted = url === undefined || url === '' ? 'disabled://' : url;
   const full = wanted.includes('://') ? wanted : `${wanted}://`;
-  const { scheme } = parseUrl(full);
-  const make = BACKENDS.get(scheme);
-  if (make === undefined) throw unknownBackend(scheme);
-  return make(full, options);
+  // Several Sentinels are joined by semicolons.
+  const { scheme } = parseUrl(full.startsWith('sentinel://') ? 'sentinel://' : full);
+  if (scheme === 'disabled') return disabledBackend();
+  const known = SCHEMES.get(scheme);
+  if (known === undefined) throw unknownBackend(scheme);
+  const replyTo = known.replies === true ? randomUUID() : undefined;
+  const face = { scheme, url: known.shown(full, options), can: known.can, replyTo };
+  return new LazyBackend(face, () => known.load(full, options, replyTo ?? ''));
 }
 
 function unknownBackend(scheme: string): ImproperlyConfigured {
@@ -52,7 +99,7 @@ function unknownBackend(scheme: string): ImproperlyConfigured {
         'Use sqlite:///results.db, which keeps them as text.',
     );
   }
-  const known = [...BACKENDS.keys()];
+  const known = [...SCHEMES.keys(), 'disabled'];
   return new ImproperlyConfigured(
     `No such result backend: ${scheme}.${didYouMean(scheme, known)} The backends are ${known.join(', ')}.`,
   );

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { BackendError, BackendGetMetaError, BackendStoreError, OperationalError } from '../core/errors.ts';
 import { retry, type RetryPolicy } from '../core/retry.ts';
 import type { Envelope } from '../message/message.ts';
@@ -32,29 +31,35 @@ const EXPECT_RETRY: RetryPolicy = {
 /** The longest `x-expires` that RabbitMQ takes. */
 const MAX_EXPIRES_MS = 4_294_967_295;
 
-/** `rpc://`: each state is a message to the process that sent the task, over the broker of the app. */
-export function rpcBackend(options: BackendOptions): ResultBackend {
-  return new RpcBackend(options);
+/**
+ * `rpc://`: each state is a message to the process that sent the task, over the broker of the app.
+ * @param replyTo also the name of the queue that answers come to
+ */
+export function rpcBackend(options: BackendOptions, replyTo: string): ResultBackend {
+  return new RpcBackend(options, replyTo);
 }
 
 class RpcBackend implements ResultBackend {
   readonly scheme = 'rpc';
   readonly url = 'rpc://';
   readonly can: BackendCapabilities = { shared: false, expires: true, groups: false };
-  /** Also the name of the queue that answers come to. */
-  readonly replyTo = randomUUID();
+  readonly replyTo: string;
   readonly #serializer: Serializer;
   readonly #accept: ReadonlySet<string>;
   readonly #deliveryMode: 1 | 2;
   readonly #cache = new ResultCache();
   readonly #link: RpcLink;
 
-  constructor({ serializer, acceptContent, persistent, resultExpiresS, transport }: BackendOptions) {
+  constructor(
+    { serializer, acceptContent, persistent, resultExpiresS, transport }: BackendOptions,
+    replyTo: string,
+  ) {
+    this.replyTo = replyTo;
     this.#serializer = serializerByName(serializer);
     this.#accept = acceptedTypes(acceptContent);
     this.#deliveryMode = persistent ? 2 : 1;
     this.#link = new RpcLink(transport(), {
-      queue: replyQueue(this.replyTo, resultExpiresS),
+      queue: replyQueue(replyTo, resultExpiresS),
       onDelivery: (delivery) => this.#receive(delivery),
       onRefused: (error) => this.#cache.fail(new BackendGetMetaError(error.message, { cause: error })),
     });

@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import { type Deferred, deferred } from '../core/async.ts';
-import { AccessRefused, OperationalError } from '../core/errors.ts';
+import { AccessRefused, OperationalError, TimeoutError } from '../core/errors.ts';
 import type { RedisAddress } from './address.ts';
 
 export interface OpenRedisOptions {
@@ -96,9 +96,8 @@ class Link implements RedisLink {
 
   async open(): Promise<void> {
     const { connectTimeoutMs } = this.#options;
-    const late = new OperationalError(
-      `Cannot connect to ${this.url}: timed out after ${String(connectTimeoutMs / 1000)} seconds`,
-    );
+    const text = `Cannot connect to ${this.url}: timed out after ${String(connectTimeoutMs / 1000)} seconds`;
+    const late = new OperationalError(text, { cause: new TimeoutError(text) });
     const timer = connectTimeoutMs > 0 ? setTimeout(() => this.fail(late), connectTimeoutMs) : undefined;
     try {
       await this.client.connect();

@@ -9,6 +9,7 @@ import type { Channel, Connection } from '../../src/transport/transport.ts';
 import { errorMeta, resultMeta } from '../contract/backend-suite.ts';
 import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
 import { AMQP_OPTIONS, never } from '../support/amqp.ts';
+import { backendOptions } from '../support/backend.ts';
 import { python, runPython } from '../support/python.ts';
 import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';
 
@@ -161,13 +162,10 @@ describe.skipIf(!hasRabbitmq)('the wire of RabbitMQ', () => {
       });
       const tasks = await inbox.arrived(2);
       const backend = own.own(
-        connectBackend('rpc://', {
-          resultExpiresS: 60,
-          serializer: 'json',
-          acceptContent: ['json'],
-          persistent: false,
-          transport: () => connectTransport(server.url(), AMQP_OPTIONS),
-        }),
+        connectBackend(
+          'rpc://',
+          backendOptions({ transport: () => connectTransport(server.url(), AMQP_OPTIONS) }),
+        ),
       );
       expect(tasks.map(({ envelope: { headers } }) => headers.id)).toEqual(ids);
       expect(tasks[0]?.envelope.headers).toMatchObject({

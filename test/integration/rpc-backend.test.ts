@@ -15,16 +15,11 @@ import type { Delivery } from '../../src/transport/transport.ts';
 import { backendContract, errorMeta, resultMeta } from '../contract/backend-suite.ts';
 import { envelope } from '../contract/transport-suite.ts';
 import { AMQP_OPTIONS, never } from '../support/amqp.ts';
+import { backendOptions } from '../support/backend.ts';
 import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';
 
-const options = (url: string, more: Partial<BackendOptions> = {}): BackendOptions => ({
-  resultExpiresS: 86_400,
-  serializer: 'json',
-  acceptContent: ['json'],
-  persistent: false,
-  transport: () => connectTransport(url, AMQP_OPTIONS),
-  ...more,
-});
+const options = (url: string, more: Partial<BackendOptions> = {}): BackendOptions =>
+  backendOptions({ transport: () => connectTransport(url, AMQP_OPTIONS), ...more });
 
 describe.skipIf(!hasRabbitmq)('results over RabbitMQ', () => {
   let server: Rabbitmq;

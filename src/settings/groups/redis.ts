@@ -4,13 +4,13 @@ import type { Table } from '../spec.ts';
 /** Redis as a result backend. */
 export interface RedisSettings {
   /**
-   * TLS object for the Redis result backend.
+   * TLS of the Redis result backend: `true`, or an object with ssl_cert_reqs, ssl_ca_certs, ssl_certfile, ssl_keyfile.
    *
    * @defaultValue `null`
    */
   redis_backend_use_ssl: boolean | Readonly<Record<string, unknown>> | null;
   /**
-   * Redis backend db when URL lacks it.
+   * Redis backend db for a bare `redis://`.
    *
    * @defaultValue `null`
    */
@@ -46,19 +46,19 @@ export interface RedisSettings {
    */
   redis_port: number | null;
   /**
-   * Read/write timeout seconds, Redis result backend.
+   * Seconds that the Redis result backend waits for an answer; 0 for ever.
    *
    * @defaultValue `120`
    */
   redis_socket_timeout: number;
   /**
-   * Connect timeout seconds, Redis result backend.
+   * Seconds that connecting to it may take; `null` is redis_socket_timeout.
    *
    * @defaultValue `null`
    */
   redis_socket_connect_timeout: number | null;
   /**
-   * Retry Redis commands after socket timeout.
+   * Try again also after such a timeout.
    *
    * @defaultValue `false`
    */
@@ -70,7 +70,7 @@ export interface RedisSettings {
    */
   redis_socket_keepalive: boolean;
   /**
-   * Seconds of idleness before PING on backend connection.
+   * Seconds between PINGs on its connections; `null` is 25, 0 none.
    *
    * @defaultValue `null`
    */
@@ -94,43 +94,38 @@ export const redisTable: Table<RedisSettings> = {
     kind: nullable(oneOf<[boolean, Readonly<Record<string, unknown>>]>(boolean, object)),
     default: null,
     oldName: 'CELERY_REDIS_BACKEND_USE_SSL',
-    later: true,
   },
-  redis_db: { kind: nullable(integer(0)), default: null, oldName: 'CELERY_REDIS_DB', later: true },
-  redis_host: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_HOST', later: true },
+  redis_db: { kind: nullable(integer(0)), default: null, oldName: 'CELERY_REDIS_DB' },
+  redis_host: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_HOST' },
   redis_max_connections: {
     kind: nullable(integer(0)),
     default: null,
     oldName: 'CELERY_REDIS_MAX_CONNECTIONS',
     later: true,
   },
-  redis_username: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_USERNAME', later: true },
-  redis_password: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_PASSWORD', later: true },
-  redis_port: { kind: nullable(integer(0, 65535)), default: null, oldName: 'CELERY_REDIS_PORT', later: true },
-  redis_socket_timeout: { kind: seconds, default: 120, oldName: 'CELERY_REDIS_SOCKET_TIMEOUT', later: true },
+  redis_username: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_USERNAME' },
+  redis_password: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_PASSWORD' },
+  redis_port: { kind: nullable(integer(0, 65535)), default: null, oldName: 'CELERY_REDIS_PORT' },
+  redis_socket_timeout: { kind: seconds, default: 120, oldName: 'CELERY_REDIS_SOCKET_TIMEOUT' },
   redis_socket_connect_timeout: {
     kind: nullable(seconds),
     default: null,
     oldName: 'CELERY_REDIS_SOCKET_CONNECT_TIMEOUT',
-    later: true,
   },
   redis_retry_on_timeout: {
     kind: boolean,
     default: false,
     oldName: 'CELERY_REDIS_RETRY_ON_TIMEOUT',
-    later: true,
   },
   redis_socket_keepalive: {
     kind: boolean,
     default: false,
     oldName: 'CELERY_REDIS_SOCKET_KEEPALIVE',
-    later: true,
   },
   redis_backend_health_check_interval: {
     kind: nullable(integer(0)),
     default: null,
     oldName: null,
-    later: true,
   },
   redis_backend_credential_provider: {
     kind: anything,
@@ -139,5 +134,5 @@ export const redisTable: Table<RedisSettings> = {
     since: '5.6',
     later: true,
   },
-  redis_client_name: { kind: nullable(text), default: null, oldName: null, since: '5.6', later: true },
+  redis_client_name: { kind: nullable(text), default: null, oldName: null, since: '5.6' },
 };

@@ -58,7 +58,7 @@ export interface ResultSettings {
    */
   result_serializer: string;
   /**
-   * Backend options: master_name, retry_policy, global_keyprefix, result_chord_ordered.
+   * Backend options: retry_policy, global_keyprefix, master_name, sentinel_kwargs.
    *
    * @defaultValue `{}`
    */
@@ -94,7 +94,7 @@ export interface ResultSettings {
    */
   result_backend_base_sleep_between_retries_ms: number;
   /**
-   * Retry recoverable backend errors instead of raising.
+   * Retry operations of the Redis backend beyond its retry_policy.
    *
    * @defaultValue `false`
    */
@@ -136,7 +136,6 @@ export const resultTable: Table<ResultSettings> = {
     kind: object,
     default: {},
     oldName: 'CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS',
-    later: true,
   },
   result_chord_retry_interval: {
     kind: seconds,
@@ -154,25 +153,21 @@ export const resultTable: Table<ResultSettings> = {
     kind: integer(0),
     default: 10000,
     oldName: 'CELERY_RESULT_BACKEND_MAX_SLEEP_BETWEEN_RETRIES_MS',
-    later: true,
   },
   result_backend_max_retries: {
     kind: number(0),
     default: Infinity,
     oldName: 'CELERY_RESULT_BACKEND_MAX_RETRIES',
-    later: true,
   },
   result_backend_base_sleep_between_retries_ms: {
     kind: integer(0),
     default: 10,
     oldName: 'CELERY_RESULT_BACKEND_BASE_SLEEP_BETWEEN_RETRIES_MS',
-    later: true,
   },
   result_backend_always_retry: {
     kind: boolean,
     default: false,
     oldName: 'CELERY_RESULT_BACKEND_ALWAYS_RETRY',
-    later: true,
   },
   result_backend_thread_safe: { kind: boolean, default: false, oldName: null, since: '5.3', later: true },
 };

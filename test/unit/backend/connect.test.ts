@@ -1,17 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { connectBackend, type BackendOptions } from '../../../src/backend/connect.ts';
+import { connectBackend } from '../../../src/backend/connect.ts';
 import { ImproperlyConfigured } from '../../../src/core/errors.ts';
 import { connectTransport } from '../../../src/transport/connect.ts';
 import { resultMeta } from '../../contract/backend-suite.ts';
 import { AMQP_OPTIONS, never } from '../../support/amqp.ts';
+import { backendOptions } from '../../support/backend.ts';
 
-const options: BackendOptions = {
-  resultExpiresS: 60,
-  serializer: 'json',
-  acceptContent: ['json'],
-  persistent: false,
-  transport: () => connectTransport('memory://', AMQP_OPTIONS),
-};
+const options = backendOptions({ transport: () => connectTransport('memory://', AMQP_OPTIONS) });
 
 describe('connectBackend', () => {
   it.each([
@@ -23,6 +18,10 @@ describe('connectBackend', () => {
     ['', 'disabled', 'disabled://'],
     ['cache+memory://', 'cache+memory', 'cache+memory://'],
     ['sqlite:///x.db', 'sqlite', 'sqlite:///x.db'],
+    ['redis', 'redis', 'redis://localhost:6379//'],
+    ['redis://:secret@h/2', 'redis', 'redis://:**@h:6379/2'],
+    ['rediss://h/0', 'rediss', 'rediss://h:6379/0'],
+    ['redis+socket:///run/redis.sock', 'redis+socket', 'redis+socket:///run/redis.sock'],
   ])('%s', async (url, scheme, shown) => {
     const backend = connectBackend(url, options);
     expect(backend).toMatchObject({ scheme, url: shown });
@@ -31,6 +30,9 @@ describe('connectBackend', () => {
 
   it.each([
     ['db+sqlite:///x.db', /pickles.*sqlite:\/\/\/results\.db/],
+    ['sqlite://', /names no file|path/i],
+    ['redis://h/zero', /a Redis database is a whole number/],
+    ['sentinel://h', /master_name/],
     ['sqlit:///x.db', /No such result backend: sqlit\. Did you mean sqlite\? The backends are rpc, /],
   ])('refuses %s', (url, message) => {
     expect(() => connectBackend(url, options)).toThrow(ImproperlyConfigured);

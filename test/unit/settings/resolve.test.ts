@@ -231,13 +231,13 @@ describe('resolveSettings', () => {
 
 describe('what the layers set', () => {
   const layers = [
-    layer({ redis_host: 'h', task_serializer: 'json', task_protocol: 2, beat_schedule: {} }),
-    layer({ redis_host: 'other', event_exchange: 'x', timezone: undefined }, 'app.conf'),
+    layer({ cassandra_table: 'h', task_serializer: 'json', task_protocol: 2, beat_schedule: {} }),
+    layer({ cassandra_table: 'other', event_exchange: 'x', timezone: undefined }, 'app.conf'),
   ];
 
   it('without the defaults', () => {
     expect(changedSettings(layers)).toEqual({
-      redis_host: 'other',
+      cassandra_table: 'other',
       task_serializer: 'json',
       task_protocol: 2,
       beat_schedule: {},
@@ -246,7 +246,7 @@ describe('what the layers set', () => {
   });
 
   it('that nothing reads yet, unless it is the default anyway', () => {
-    expect(unsupportedSettings(layers)).toEqual(['event_exchange', 'redis_host']);
+    expect(unsupportedSettings(layers)).toEqual(['cassandra_table', 'event_exchange']);
   });
 });
 

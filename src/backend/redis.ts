@@ -1,0 +1,173 @@
+import { BackendError, BackendGetMetaError, ContentDisallowed } from '../core/errors.ts';
+import { READY_STATES, SUCCESS } from '../core/states.ts';
+import { acceptedTypes, serializerByName } from '../message/registry.ts';
+import { decodeMeta, encodeMeta } from '../message/result-codec.ts';
+import type { ResultMeta } from '../message/result-meta.ts';
+import type { BackendCapabilities, ResultBackend } from './backend.ts';
+import type { BackendOptions } from './connect.ts';
+import { redisBackendAddress } from './redis/address.ts';
+import { RedisConnection } from './redis/connection.ts';
+import { decodeGroup, encodeGroup } from './redis/groups.ts';
+import { RedisKeys } from './redis/keys.ts';
+import { Persistence } from './redis/persistence.ts';
+import { Reads } from './redis/reads.ts';
+import { Subscriber } from './redis/subscriber.ts';
+import { Waiting } from './redis/waiting.ts';
+import { Writes } from './redis/writes.ts';
+
+/**
+ * Results in Redis, as Celery keeps them: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`.
+ *
+ * Opens one connection on first use, and a second one for all who wait; each again after a loss.
+ *
+ * @throws {@link ImproperlyConfigured} a URL or option that cannot be used
+ */
+export function redisBackend(url: string, options: BackendOptions): ResultBackend {
+  return new RedisBackend(url, options);
+}
+
+class RedisBackend implements ResultBackend {
+  readonly scheme: string;
+  readonly url: string;
+  readonly can: BackendCapabilities = { shared: true, expires: true, groups: true };
+  readonly replyTo = undefined;
+  readonly #serializer: string;
+  /** Why documents of that serializer are not read, if they are not. */
+  readonly #refused: ContentDisallowed | undefined;
+  readonly #keys: RedisKeys;
+  readonly #persistence: Persistence;
+  readonly #connection: RedisConnection;
+  readonly #subscriber: Subscriber;
+  readonly #writes: Writes;
+  readonly #reads: Reads;
+  readonly #life = new AbortController();
+
+  constructor(url: string, { serializer, acceptContent, resultExpiresS, settings }: BackendOptions) {
+    const address = redisBackendAddress(url, settings);
+    this.scheme = url.slice(0, url.indexOf(':'));
+    this.url = address.url;
+    this.#serializer = serializer;
+    this.#refused = refusal(serializer, acceptContent);
+    this.#keys = new RedisKeys(settings.result_backend_transport_options['global_keyprefix']);
+    this.#persistence = new Persistence(settings, this.#life.signal);
+    this.#connection = new RedisConnection(address, settings);
+    this.#subscriber = new Subscriber(new RedisConnection(address, settings), this.#persistence);
+    this.#reads = new Reads(this.#connection, this.#persistence);
+    this.#writes = new Writes({
+      connection: this.#connection,
+      persistence: this.#persistence,
+      lifetimeMs: Math.round((resultExpiresS ?? 0) * 1000),
+      isSuccess: (document) => this.#isSuccess(document),
+    });
+  }
+
+  toString(): string {
+    return this.url;
+  }
+
+  expect(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async store(meta: ResultMeta): Promise<void> {
+    const document = encodeMeta(meta, 'key-value', this.#serializer);
+    await this.#writes.store(this.#keys.task(meta.taskId), document);
+  }
+
+  async fetch(taskId: string): Promise<ResultMeta | undefined> {
+    const document = await this.#get(taskId, this.#keys.task(taskId));
+    return document && this.#decode(taskId, document, decodeMeta);
+  }
+
+  watch(taskId: string, signal: AbortSignal): AsyncIterable<ResultMeta> {
+    return this.#watch(taskId, signal);
+  }
+
+  async *#watch(taskId: string, signal: AbortSignal): AsyncGenerator<ResultMeta, void, undefined> {
+    const key = this.#keys.task(taskId);
+    const waiting = new Waiting(() => this.#reads.get(key));
+    try {
+      for await (const document of waiting.documents(this.#subscriber, key, signal)) {
+        const meta = this.#decode(taskId, document, decodeMeta);
+        yield meta;
+        if (READY_STATES.has(meta.status)) return;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw unreadable(taskId, error);
+    }
+  }
+
+  async forget(taskId: string): Promise<void> {
+    const key = this.#keys.task(taskId);
+    try {
+      await this.#persistence.short(() => this.#connection.run('forget', (client) => client.del(key)));
+    } catch (cause) {
+      if (cause instanceof BackendError) throw cause;
+      throw new BackendError(`the result of ${taskId} was not forgotten: ${textOf(cause)}`, { cause });
+    }
+  }
+
+  saveGroup(groupId: string, taskIds: readonly string[]): Promise<void> {
+    const document = encodeGroup(groupId, taskIds, this.#serializer);
+    return this.#writes.overwrite(this.#keys.group(groupId), document);
+  }
+
+  async loadGroup(groupId: string): Promise<readonly string[] | undefined> {
+    const document = await this.#get(groupId, this.#keys.group(groupId));
+    return document && this.#decode(groupId, document, decodeGroup);
+  }
+
+  cleanup(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new BackendError('the result backend is closed');
+    await this.#writes.close(closed);
+    this.#life.abort(closed);
+    await this.#subscriber.close(closed);
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #get(id: string, key: string): Promise<Buffer | undefined> {
+    try {
+      return await this.#reads.get(key);
+    } catch (error) {
+      throw unreadable(id, error);
+    }
+  }
+
+  #decode<T>(id: string, document: Buffer, decode: (document: Buffer, serializer: string) => T): T {
+    try {
+      if (this.#refused) throw this.#refused;
+      return decode(document, this.#serializer);
+    } catch (error) {
+      throw unreadable(id, error);
+    }
+  }
+
+  #isSuccess(document: Buffer): boolean {
+    try {
+      return decodeMeta(document, this.#serializer).status === SUCCESS;
+    } catch {
+      // Whatever it is, it is no result.
+      return false;
+    }
+  }
+}
+
+function refusal(serializer: string, acceptContent: readonly string[]): ContentDisallowed | undefined {
+  const { contentType } = serializerByName(serializer);
+  if (acceptedTypes(acceptContent).has(contentType)) return undefined;
+  return new ContentDisallowed(`results of type ${contentType} are not in result_accept_content`);
+}
+
+function unreadable(id: string, cause: unknown): BackendError {
+  if (cause instanceof BackendError) return cause;
+  return new BackendGetMetaError(`the result of ${id} could not be read: ${textOf(cause)}`, { cause });
+}
+
+function textOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
