@@ -3,7 +3,28 @@
 export { Celery } from './app/celery.ts';
 export type { AppSettings } from './app/celery.ts';
 export type { Conf } from './app/conf.ts';
-export type { BroadcastOptions, Reply } from './app/control.ts';
+export type {
+  Answers,
+  BroadcastOptions,
+  ConsumerOptions,
+  Control,
+  Reply,
+  RevokeTasksOptions,
+  TerminateOptions,
+} from './app/control.ts';
+export type {
+  Accepted,
+  Answer,
+  HelloReply,
+  QueueInfo,
+  Refused,
+  RequestInfo,
+  ScheduledInfo,
+  TaskWhereabouts,
+  WorkerStats,
+} from './app/control-replies.ts';
+export type { ByNode, Inspect } from './app/inspect.ts';
+export type { ArgumentType, CommandHandler, CommandOptions, RemoteWorker } from './app/remote-command.ts';
 export { Broadcast, Exchange, Queue } from './app/entities.ts';
 export type {
   BroadcastOptions as BroadcastQueueOptions,

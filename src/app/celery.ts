@@ -21,6 +21,8 @@ import { directContext } from './direct-context.ts';
 import { environmentSettings, processEnvironment } from './environment.ts';
 import type { AnyTaskOptions, ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { Producer } from './producer.ts';
+import type { ArgumentTypes, CommandHandler, CommandOptions, UserCommand } from './remote-command.ts';
+import { UserCommands } from './remote-command.ts';
 import type { Queues } from './queues.ts';
 import { TaskRegistry } from './registry.ts';
 import { AsyncResult } from './result.ts';
@@ -81,6 +83,7 @@ export class Celery {
   readonly #registry = new TaskRegistry();
   readonly #definitions = new Map<string, TaskDefinition>();
   readonly #connections = new Connections(() => this.settings);
+  readonly #commands = new UserCommands();
   readonly #discovered: TaskModule[] = [];
   readonly #origin = `gen${process.pid}@${hostname()}`;
   readonly #results = resultHost(this, () => this.#closing.signal);
@@ -226,6 +229,34 @@ export class Celery {
     for (const name of packages) {
       this.#discovered.push({ name: relatedName === null ? name : `${name}.${relatedName}`, optional: true });
     }
+  }
+
+  /**
+   * Adds a remote control command that changes the workers of this app: `celery-ts control NAME`.
+   *
+   * @example app.controlCommand('more', { args: { n: 'int' } }, (worker, { n = 1 }) => worker.changePrefetch(n));
+   * @throws {ValueError} there is a command of that name
+   */
+  controlCommand<Arguments extends ArgumentTypes>(
+    name: string,
+    options: CommandOptions<Arguments>,
+    run: CommandHandler<Arguments>,
+  ): void {
+    this.#commands.add({ ...options, name, kind: 'control', run: run as CommandHandler });
+  }
+
+  /** Adds one that asks them: `celery-ts inspect NAME`. @throws {ValueError} there is a command of that name */
+  inspectCommand<Arguments extends ArgumentTypes>(
+    name: string,
+    options: CommandOptions<Arguments>,
+    run: CommandHandler<Arguments>,
+  ): void {
+    this.#commands.add({ ...options, name, kind: 'inspect', run: run as CommandHandler });
+  }
+
+  /** The remote control commands that were added. */
+  get userCommands(): readonly UserCommand[] {
+    return this.#commands.all;
   }
 
   /** Modules with tasks that a worker imports: `imports`, `include`, `autodiscoverTasks`. */

@@ -1,92 +1,59 @@
-import { randomUUID } from 'node:crypto';
-import { deferred } from '../core/async.ts';
-import type { LamportClock } from '../core/clock.ts';
-import { CeleryError, OperationalError, ValueError } from '../core/errors.ts';
-import type { Envelope } from '../message/message.ts';
-import { buildControlRequest, parseControlReply } from '../message/pidbox.ts';
-import type { ControlReply, ControlReplyTo } from '../message/pidbox.ts';
-import { acceptedTypes, decodeBody } from '../message/registry.ts';
-import type { ResolvedSettings } from '../settings/settings.ts';
-import type { Exchange, Queue } from '../transport/topology.ts';
-import type { Channel, Delivery, Transport } from '../transport/transport.ts';
-import type { Producer } from './producer.ts';
+import { toSnakeCase } from './option-names.ts';
+import type { Answer } from './control-replies.ts';
+import { Inspect } from './inspect.ts';
+import { MailboxClient } from './mailbox-client.ts';
+import type { BroadcastOptions, ControlHost, Reply } from './mailbox-client.ts';
 
-/** Whom a command is for and how long to wait for answers. */
-export interface BroadcastOptions {
-  /** Node names, such as `celery@host`. Default: every worker. */
-  readonly destination?: readonly string[];
-  /** With `matcher`: workers whose node name matches. */
-  readonly pattern?: string;
-  /** How `pattern` is written. */
-  readonly matcher?: 'glob' | 'pcre';
-  /** Wait for the answers. Default false. */
-  readonly reply?: boolean;
-  /** Seconds after the last answer, or the start, when waiting ends. Default 1. */
-  readonly timeout?: number;
-  /** Stop after so many answers. Default: the number of destinations, if any. */
-  readonly limit?: number;
-  /** Stops waiting; its reason is thrown. */
-  readonly signal?: AbortSignal;
+export type { BroadcastOptions, ControlHost, Reply } from './mailbox-client.ts';
+
+/** The answers of the workers to a command, none without `reply`: `[{ 'celery@host': { ok: 'pool will grow' } }]`. */
+export type Answers = readonly Readonly<Record<string, Answer>>[];
+
+/** How to end tasks. */
+export interface TerminateOptions extends Omit<BroadcastOptions, 'signal'> {
+  /** What ends the process: a name with or without SIG, or a number. Default `SIGTERM`. */
+  readonly signal?: string | number;
 }
 
-/** The answer of one worker: `{ 'celery@host': { ok: 'pong' } }`. */
-export type Reply = Readonly<Record<string, unknown>>;
-
-/** What the control client takes from the app. */
-export interface ControlHost {
-  ready(): Promise<void>;
-  readonly settings: ResolvedSettings;
-  readonly clock: LamportClock;
-  readonly producer: Producer;
-  transport(): Transport;
+/** How to revoke tasks. */
+export interface RevokeTasksOptions extends TerminateOptions {
+  /** End those that run, too. Default false. */
+  readonly terminate?: boolean;
 }
 
-/** Remote control: commands to running workers. */
+/** A queue for workers to consume, when they do not know it by its name. */
+export interface ConsumerOptions extends BroadcastOptions {
+  /** Default: the name of the queue. */
+  readonly exchange?: string;
+  /** Default `direct`. */
+  readonly exchangeType?: string;
+  /** Default: the name of the queue. */
+  readonly routingKey?: string;
+  /** Further properties of the queue, such as `{ durable: false, maxPriority: 10 }`. */
+  readonly queue?: Readonly<Record<string, unknown>>;
+}
+
+/** Remote control: commands to running workers. All of them return at once, without answers, unless `reply` is true. */
 export class Control {
   readonly #host: ControlHost;
+  readonly #client: MailboxClient;
 
   /** Made by the app: `app.control`. */
   constructor(host: ControlHost) {
     this.#host = host;
+    this.#client = new MailboxClient(host);
   }
 
   /**
    * Sends a command to the workers; with `reply` gives their answers, none when nobody answered in time.
    * @throws {OperationalError} the broker cannot be reached, or cannot carry remote control
    */
-  async broadcast(
+  broadcast(
     command: string,
     args: Readonly<Record<string, unknown>> = {},
     options: BroadcastOptions = {},
   ): Promise<Reply[]> {
-    if (options.destination !== undefined && !Array.isArray(options.destination)) {
-      throw new ValueError('destination must be a list of node names');
-    }
-    await this.#host.ready();
-    const transport = this.#host.transport();
-    if (!transport.can.fanout) {
-      throw new OperationalError(`The broker ${transport.url} does not carry remote control commands.`);
-    }
-    if (options.reply !== true) {
-      await this.#cast(command, args, options);
-      return [];
-    }
-    const replies = await this.#ask(transport, command, args, options);
-    return replies.map(({ node, reply }) => ({ [node]: reply }));
-  }
-
-  /** Changes a task's rate limit on the workers: `'10/m'`, a number per second, or 0 for none. */
-  rateLimit(
-    task: string,
-    rateLimit: string | number | null,
-    options: BroadcastOptions = {},
-  ): Promise<Reply[]> {
-    return this.broadcast('rate_limit', { task_name: task, rate_limit: rateLimit }, options);
-  }
-
-  /** Asks the workers whether they answer. */
-  ping(options: BroadcastOptions = {}): Promise<Reply[]> {
-    return this.broadcast('ping', {}, { ...options, reply: true });
+    return this.#client.broadcast(command, args, options);
   }
 
   /** Questions to the workers, answered by node name. */
@@ -94,170 +61,149 @@ export class Control {
     return new Inspect(this, options);
   }
 
-  async #cast(command: string, args: Reply, options: BroadcastOptions): Promise<void> {
-    const exchange = this.#exchange('fanout');
-    const message = this.#request(command, args, options, null);
-    await this.#host.producer.publish(
-      message,
-      { declareExchange: exchange, exchange: exchange.name, routingKey: '' },
-      { signal: options.signal },
+  /** Asks the workers whether they answer. */
+  ping(options: BroadcastOptions = {}): Promise<Reply[]> {
+    return this.broadcast('ping', {}, { ...options, reply: true });
+  }
+
+  /** Has the workers discard these tasks; with `terminate` they also end those that run, with their process. */
+  revoke(taskIds: string | readonly string[], options: RevokeTasksOptions = {}): Promise<Answers> {
+    const { terminate = false, signal = 'SIGTERM', ...rest } = options;
+    return this.#change('revoke', { task_id: taskIds, terminate, signal }, rest);
+  }
+
+  /** Ends running tasks with their process, and has the workers discard those that did not start. */
+  terminate(taskIds: string | readonly string[], options: TerminateOptions = {}): Promise<Answers> {
+    return this.revoke(taskIds, { ...options, terminate: true });
+  }
+
+  /** Revokes by the headers that tasks were stamped with: `{ customer: ['7', '8'] }`. */
+  revokeByStampedHeaders(
+    headers: Readonly<Record<string, string | readonly string[]>>,
+    options: RevokeTasksOptions = {},
+  ): Promise<Answers> {
+    const { terminate = false, signal = 'SIGTERM', ...rest } = options;
+    return this.#change('revoke_by_stamped_headers', { headers, terminate, signal }, rest);
+  }
+
+  /** Changes a task's rate limit on the workers: `'10/m'`, a number per second, or 0 for none. */
+  rateLimit(
+    task: string,
+    rateLimit: string | number | null,
+    options: BroadcastOptions = {},
+  ): Promise<Answers> {
+    return this.#change('rate_limit', { task_name: task, rate_limit: rateLimit }, options);
+  }
+
+  /** Changes a task's time limits, in seconds; one that is left out is lifted. */
+  timeLimit(
+    task: string,
+    limits: { readonly soft?: number | null; readonly hard?: number | null },
+    options: BroadcastOptions = {},
+  ): Promise<Answers> {
+    const { soft = null, hard = null } = limits;
+    return this.#change('time_limit', { task_name: task, soft, hard }, options);
+  }
+
+  /** Has the workers consume one queue more. */
+  addConsumer(queue: string, options: ConsumerOptions = {}): Promise<Answers> {
+    const { exchange, exchangeType = 'direct', routingKey, queue: properties = {}, ...rest } = options;
+    const more = Object.entries(properties).map(([name, value]) => [toSnakeCase(name), value] as const);
+    return this.#change(
+      'add_consumer',
+      {
+        ...Object.fromEntries(more),
+        ...{
+          queue,
+          exchange: exchange ?? null,
+          exchange_type: exchangeType,
+          routing_key: routingKey ?? null,
+        },
+      },
+      rest,
     );
   }
 
-  async #ask(
-    transport: Transport,
-    command: string,
-    args: Reply,
-    options: BroadcastOptions,
-  ): Promise<readonly ControlReply[]> {
-    const signal = options.signal ?? new AbortController().signal;
-    const connection = await transport.connect(signal);
+  /** Has the workers consume a queue no more. */
+  cancelConsumer(queue: string, options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('cancel_consumer', { queue }, options);
+  }
+
+  /** Adds processes to the workers' pools. */
+  poolGrow(count = 1, options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('pool_grow', { n: count }, options);
+  }
+
+  /** Takes idle processes from the workers' pools. */
+  poolShrink(count = 1, options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('pool_shrink', { n: count }, options);
+  }
+
+  /** Replaces the pools' processes, which load the app anew; takes `worker_pool_restarts` on the workers. */
+  poolRestart(options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('pool_restart', { modules: null, reload: false, reloader: null }, options);
+  }
+
+  /** Changes the limits of workers that run with `--autoscale`. */
+  autoscale(max: number, min: number, options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('autoscale', { max, min }, options);
+  }
+
+  /** Has the workers send events about their tasks. */
+  enableEvents(options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('enable_events', {}, options);
+  }
+
+  /** Has the workers send no more events about their tasks. */
+  disableEvents(options: BroadcastOptions = {}): Promise<Answers> {
+    return this.#change('disable_events', {}, options);
+  }
+
+  /** Has the workers send a heartbeat event now. */
+  async heartbeat(options: BroadcastOptions = {}): Promise<void> {
+    await this.broadcast('heartbeat', {}, options);
+  }
+
+  /** Shuts the workers down warmly; they do not answer. */
+  async shutdown(options: Omit<BroadcastOptions, 'reply'> = {}): Promise<void> {
+    await this.broadcast('shutdown', {}, options);
+  }
+
+  /** Has workers elect one of them, which then does what `action` says (gossip). */
+  async election(
+    id: string,
+    topic: string,
+    action: Readonly<Record<string, unknown>> | null = null,
+    options: BroadcastOptions = {},
+  ): Promise<void> {
+    await this.broadcast('election', { id, topic, action }, options);
+  }
+
+  /**
+   * Deletes the messages that wait in the queues, all configured ones unless named; returns how many. They cannot be brought
+   * back.
+   * @throws {OperationalError} the broker cannot be reached
+   */
+  async purge(queues?: readonly string[]): Promise<number> {
+    await this.#host.ready();
+    const names = new Set(queues ?? this.#host.queues.all().map((queue) => queue.name));
+    const seconds = this.#host.settings.broker_connection_timeout ?? 60;
+    const connection = await this.#host.transport().connect(AbortSignal.timeout(seconds * 1000));
     try {
       const channel = await connection.openChannel();
-      const mailbox = this.#mailbox();
-      const exchange = this.#exchange('fanout');
-      await channel.declareExchange(exchange);
-      await channel.declareQueue(mailbox);
-      const ticket = randomUUID();
-      const collector = new Collector(ticket, options, this.#host);
-      const consumer = await channel.consume(mailbox, (delivery) => collector.take(delivery));
-      const replyTo = { exchange: this.#exchange('direct').name, routingKey: mailbox.routingKey };
-      const message = this.#request(command, args, options, { ticket, replyTo });
-      await channel.publish(message, exchange.name, '');
-      const replies = await collector.replies(channel);
-      // The mailbox goes with its last consumer.
-      await consumer[Symbol.asyncDispose]();
-      return replies;
+      let purged = 0;
+      for (const name of names) purged += await channel.purge(name);
+      return purged;
     } finally {
       await connection[Symbol.asyncDispose]();
     }
   }
 
-  #request(
-    method: string,
-    args: Reply,
-    { destination, pattern, matcher, timeout = 1 }: BroadcastOptions,
-    answer: { readonly ticket: string; readonly replyTo: ControlReplyTo } | null,
-  ): Envelope {
-    const { settings, clock } = this.#host;
-    return buildControlRequest(
-      {
-        method,
-        arguments: args,
-        destination: destination ?? null,
-        pattern: pattern ?? null,
-        matcher: matcher ?? null,
-        ticket: answer?.ticket ?? null,
-        replyTo: answer?.replyTo ?? null,
-      },
-      {
-        serializer: settings.task_serializer,
-        clock: clock.forward(),
-        expiresMs: answer === null ? undefined : Date.now() + timeout * 1000,
-      },
-    );
-  }
-
-  /** Requests go to every worker, replies to the one who asked. */
-  #exchange(type: 'fanout' | 'direct'): Exchange {
-    const name = `${this.#host.settings.control_exchange}.pidbox`;
-    return { name: type === 'fanout' ? name : `reply.${name}`, type, durable: false, autoDelete: false };
-  }
-
-  #mailbox(): Queue {
-    const exchange = this.#exchange('direct');
-    const id = randomUUID();
-    const { control_queue_ttl: ttl, control_queue_expires: expires } = this.#host.settings;
-    return {
-      name: `${id}.${exchange.name}`,
-      exchange,
-      routingKey: id,
-      durable: false,
-      exclusive: false,
-      autoDelete: true,
-      noAck: true,
-      arguments: { 'x-message-ttl': Math.round(ttl * 1000), 'x-expires': Math.round(expires * 1000) },
-    };
-  }
-}
-
-/** Questions to the workers: `app.control.inspect().ping()`. */
-export class Inspect {
-  readonly #control: Control;
-  readonly #options: BroadcastOptions;
-
-  /** Made by `app.control.inspect()`. */
-  constructor(control: Control, options: BroadcastOptions) {
-    this.#control = control;
-    this.#options = options;
-  }
-
-  /** Answers by node name; null when nobody answered. */
-  async ping(): Promise<Reply | null> {
-    const replies = await this.#control.ping(this.#options);
-    return replies.length === 0 ? null : (Object.assign({}, ...replies) as Reply);
-  }
-}
-
-/** Gathers the replies to one request until there are enough, or none came for a while. */
-class Collector {
-  readonly #ticket: string;
-  readonly #options: BroadcastOptions;
-  readonly #host: ControlHost;
-  readonly #limit: number;
-  readonly #timeoutMs: number;
-  readonly #replies: ControlReply[] = [];
-  readonly #done = deferred<undefined>();
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(ticket: string, options: BroadcastOptions, host: ControlHost) {
-    this.#ticket = ticket;
-    this.#options = options;
-    this.#host = host;
-    const { limit, destination = [] } = options;
-    this.#limit = limit ?? (destination.length > 0 ? destination.length : Infinity);
-    this.#timeoutMs = (options.timeout ?? 1) * 1000;
-  }
-
-  take(delivery: Delivery): void {
-    const reply = this.#read(delivery);
-    if (this.#replies.length >= this.#limit) return;
-    if (reply === undefined || (reply.ticket !== null && reply.ticket !== this.#ticket)) return;
-    if (reply.clock !== null) this.#host.clock.adjust(reply.clock);
-    this.#replies.push(reply);
-    if (this.#replies.length >= this.#limit) this.#done.resolve(undefined);
-    else this.#timer?.refresh();
-  }
-
-  /** Ends with an error when the connection is lost meanwhile. */
-  async replies(channel: Channel): Promise<readonly ControlReply[]> {
-    const { signal } = this.#options;
-    const onAbort = (): void => this.#done.reject(signal?.reason);
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    this.#timer = setTimeout(() => this.#done.resolve(undefined), this.#timeoutMs);
-    void channel.closed.then((error) => {
-      this.#done.reject(
-        error ?? new OperationalError('The connection was closed while waiting for replies.'),
-      );
-    });
-    try {
-      await this.#done.promise;
-      return this.#replies;
-    } finally {
-      clearTimeout(this.#timer);
-      signal?.removeEventListener('abort', onAbort);
-    }
-  }
-
-  #read({ envelope }: Delivery): ControlReply | undefined {
-    try {
-      const accept = acceptedTypes(this.#host.settings.accept_content);
-      return parseControlReply(decodeBody(envelope, accept), envelope.headers);
-    } catch (error) {
-      // Whatever somebody else put into the mailbox: the workers' answers still count.
-      if (error instanceof CeleryError) return undefined;
-      throw error;
-    }
+  async #change(
+    command: string,
+    args: Readonly<Record<string, unknown>>,
+    options: BroadcastOptions,
+  ): Promise<Answers> {
+    return (await this.broadcast(command, args, options)) as Answers;
   }
 }

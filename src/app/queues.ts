@@ -101,6 +101,25 @@ export class Queues {
     if (excluded.size > 0) this.#selected = new Map(kept);
   }
 
+  /** The second name of a queue. */
+  aliasOf(name: string): string | undefined {
+    return [...this.#aliases].find(([, own]) => own === name)?.[0];
+  }
+
+  /**
+   * The queue of that name, for a worker to consume from now on. One that is not there yet is made of these properties, by
+   * Celery's names; its exchange and routing key are called like it when they are not given.
+   * @throws {ImproperlyConfigured} a property is unknown
+   */
+  take(name: string, properties: Readonly<Record<string, unknown>>): topology.Queue {
+    const own = this.#aliases.get(name) ?? name;
+    const given = Object.entries(properties).filter(([, value]) => value !== null && value !== undefined);
+    const known = this.#selected?.get(own) ?? this.#configured.get(own);
+    const queue = known ?? this.add(readQueue(name, { exchange: name, ...Object.fromEntries(given) }));
+    this.#selected?.set(queue.name, queue);
+    return queue;
+  }
+
   #selectable(name: string): topology.Queue {
     try {
       return this.get(name);

@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline/promises';
-import type { Celery } from '../app/celery.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { CliFailure, EXIT } from './failure.ts';
@@ -19,7 +18,7 @@ export function runPurge(context: Context, options: PurgeOptions): Promise<numbe
     const excluded = new Set(options.excludeQueues);
     const names = [...new Set(options.queues ?? configured)].filter((name) => !excluded.has(name)).sort();
     if (options.force !== true && names.length > 0) await confirm(names);
-    const purged = await purge(app, names);
+    const purged = await app.control.purge(names);
     print(
       purged === 0
         ? `No messages purged from ${count(names.length, 'queue')}.`
@@ -42,18 +41,5 @@ async function confirm(names: readonly string[]): Promise<void> {
     if (!/^y(es)?$/i.test(answer.trim())) throw new CliFailure('Aborted!');
   } finally {
     terminal.close();
-  }
-}
-
-async function purge(app: Celery, names: readonly string[]): Promise<number> {
-  const { broker_connection_timeout: seconds } = app.settings;
-  const connection = await app.transport().connect(AbortSignal.timeout((seconds ?? 60) * 1000));
-  try {
-    const channel = await connection.openChannel();
-    let purged = 0;
-    for (const name of names) purged += await channel.purge(name);
-    return purged;
-  } finally {
-    await connection[Symbol.asyncDispose]();
   }
 }

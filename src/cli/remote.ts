@@ -1,11 +1,13 @@
+import type { Celery } from '../app/celery.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { CliFailure, EXIT } from './failure.ts';
-import { nearest } from '../core/nearest.ts';
 import { count, createPaint, print } from './output.ts';
-import { printReply } from './replies.ts';
+import { commandsOf, listing, readArguments, unknown } from './remote-commands.ts';
+import type { Kind } from './remote-commands.ts';
+import { printReply, pythonJson } from './replies.ts';
 
-/** Options of `celery-ts remote` as commander gives them. */
+/** Options of `celery-ts control`, `inspect` and `status` as commander gives them. */
 export interface RemoteOptions {
   readonly timeout: number;
   readonly destination?: readonly string[];
@@ -13,31 +15,14 @@ export interface RemoteOptions {
   readonly list?: boolean;
 }
 
-/** A command that workers understand, as the command line offers it. */
-interface RemoteCommand {
-  /** Names of its arguments, in order. */
-  readonly args: readonly string[];
-  /** The arguments as shown. */
-  readonly signature: string;
-  readonly help: string;
-}
-
-type Kind = 'control' | 'inspect';
-
-const COMMANDS: Readonly<Record<Kind, Readonly<Record<string, RemoteCommand>>>> = {
-  control: {
-    rate_limit: {
-      args: ['task_name', 'rate_limit'],
-      signature: '<task_name> <rate_limit (e.g., 5/s | 5/m | 5/h)>',
-      help: 'Change how often a task may start, on each worker.',
-    },
-  },
-  inspect: { ping: { args: [], signature: '', help: 'Ask whether the workers answer.' } },
-};
-
 interface Reply {
   readonly node: string;
   readonly reply: unknown;
+}
+
+interface Question {
+  readonly command: string;
+  readonly args: Readonly<Record<string, unknown>>;
 }
 
 /** `celery-ts control` and `celery-ts inspect`. */
@@ -47,21 +32,21 @@ export function runRemote(
   words: readonly string[],
   options: RemoteOptions,
 ): Promise<number> {
-  if (options.list === true) {
-    print(listing(kind));
-    return Promise.resolve(EXIT.ok);
-  }
-  const [name, ...args] = words;
+  if (options.list === true) return list(kind, context);
+  const [name, ...rest] = words;
   if (name === undefined) throw context.usage("Missing argument 'COMMAND'.");
-  const command = COMMANDS[kind][name];
-  if (command === undefined) throw unknown(kind, name, context);
-  if (args.length > command.args.length) {
-    throw context.usage(
-      `Command '${name}' takes arguments: ${command.signature === '' ? 'none' : command.signature}`,
-    );
-  }
-  const values = Object.fromEntries(args.map((value, index) => [command.args[index] ?? '', value]));
-  return ask(context, name, values, options, (replies) => {
+  // What is wrong with one of Celery's commands shows without loading the app; without -A there are no others.
+  const known = commandsOf(kind, []);
+  const builtin = known.get(name);
+  if (builtin !== undefined && context.global.app === undefined) readArguments(builtin, rest, context);
+  if (builtin === undefined && context.global.app === undefined) throw unknown(kind, name, known, context);
+  const question = (app: Celery): Question => {
+    const commands = commandsOf(kind, app.userCommands);
+    const command = commands.get(name);
+    if (command === undefined) throw unknown(kind, name, commands, context);
+    return { command: name, args: readArguments(command, rest, context) };
+  };
+  return ask(context, question, options, (replies) => {
     if (options.json === true) {
       const objects = replies.map(({ node, reply }) => ({ [node]: reply }));
       print(pythonJson(kind === 'control' ? objects : Object.assign({}, ...objects)));
@@ -75,24 +60,38 @@ export function runRemote(
 
 /** `celery-ts status`. */
 export function runStatus(context: Context, options: RemoteOptions): Promise<number> {
-  return ask(context, 'ping', {}, options, (replies) => {
-    if (options.json === true) {
-      print(pythonJson(Object.fromEntries(replies.map(({ node, reply }) => [node, reply]))));
-    } else {
-      printReplies(context, replies, false);
-    }
-    print(`\n${count(replies.length, 'node')} online.`);
-  });
+  return ask(
+    context,
+    () => ({ command: 'ping', args: {} }),
+    options,
+    (replies) => {
+      if (options.json === true) {
+        print(pythonJson(Object.fromEntries(replies.map(({ node, reply }) => [node, reply]))));
+      } else {
+        printReplies(context, replies, false);
+      }
+      print(`\n${count(replies.length, 'node')} online.`);
+    },
+  );
+}
+
+/** `--list`: with `-A` the commands of the app, too. */
+function list(kind: Kind, context: Context): Promise<number> {
+  const show = (own: Parameters<typeof commandsOf>[1]): Promise<number> => {
+    print(listing(kind, commandsOf(kind, own)));
+    return Promise.resolve(EXIT.ok);
+  };
+  return context.global.app === undefined ? show([]) : withApp(context, ({ app }) => show(app.userCommands));
 }
 
 function ask(
   context: Context,
-  command: string,
-  args: Readonly<Record<string, unknown>>,
+  question: (app: Celery) => Question,
   { timeout, destination }: RemoteOptions,
   show: (replies: readonly Reply[]) => void,
 ): Promise<number> {
   return withApp(context, async ({ app }) => {
+    const { command, args } = question(app);
     const replies = await app.control.broadcast(command, args, {
       reply: true,
       timeout,
@@ -110,31 +109,4 @@ function printReplies(context: Context, replies: readonly Reply[], body: boolean
   const paint = createPaint(context.global.color);
   const quiet = context.global.quiet === true;
   for (const { node, reply } of replies) printReply(node, reply, { paint, quiet, body });
-}
-
-function unknown(kind: Kind, name: string, context: Context): CliFailure {
-  const known = Object.keys(COMMANDS[kind]).sort();
-  const similar = nearest(name, known);
-  const hint = similar === undefined ? '' : `. Did you mean '${similar}'?`;
-  return context.usage(
-    `Command ${name} not recognized. Available ${kind} commands: ${known.join(', ')}${hint}`,
-  );
-}
-
-const HELP_COLUMN = 34;
-
-function listing(kind: Kind): string {
-  const title = kind === 'control' ? 'Control Commands:' : 'Inspect Commands:';
-  const lines = Object.entries(COMMANDS[kind]).map(([name, { signature, help }]) => {
-    const left = `  ${name} ${signature}`.trimEnd();
-    const gap =
-      left.length > HELP_COLUMN - 2 ? `\n${' '.repeat(HELP_COLUMN)}` : ' '.repeat(HELP_COLUMN - left.length);
-    return left + gap + help;
-  });
-  return [title, ...lines].join('\n');
-}
-
-/** JSON on one line with the spaces that Python puts into it. */
-function pythonJson(value: unknown): string {
-  return JSON.stringify(value, null, 1).replaceAll(/,\n */g, ', ').replaceAll(/\n */g, '');
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { commaList, float, integer, natural, oneOf, text, valued } from './options.ts';
 import type { Setup } from './wiring.ts';
 import { runs } from './wiring.ts';
+import { autoscaleLimits } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 
 const LOG_LEVEL_NAMES: readonly string[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'FATAL'];
@@ -68,6 +69,9 @@ export function addWorker(program: Command, setup: Setup): void {
         'prefork: child processes (default); solo: this process, one task at a time',
         text,
       ),
+    )
+    .addOption(
+      valued('--autoscale <max,min>', 'size the pool by load, between these limits', autoscaleLimits),
     )
     .addOption(valued('--time-limit <seconds>', 'kill a task that runs longer', float))
     .addOption(valued('--soft-time-limit <seconds>', 'tell a task that runs longer to end', float))

@@ -1,7 +1,9 @@
 import os from 'node:os';
+import { InvalidArgumentError } from 'commander';
 import { ValueError } from '../core/errors.ts';
 import type { LogLevel } from '../core/logger.ts';
 import { expand, nodename } from '../core/nodename.ts';
+import type { AutoscaleLimits } from '../worker/autoscale.ts';
 import type { Context } from './context.ts';
 import { isSettingWord, settingWords } from './outside-settings.ts';
 
@@ -15,6 +17,7 @@ export interface WorkerFlags {
   readonly prefetchMultiplier?: number;
   readonly concurrency?: number;
   readonly pool?: string;
+  readonly autoscale?: AutoscaleLimits;
   readonly timeLimit?: number;
   readonly softTimeLimit?: number;
   readonly maxTasksPerChild?: number;
@@ -49,12 +52,15 @@ export function commandLineSettings(
   if (flags.pool !== undefined && poolKind(flags.pool) === undefined) {
     throw context.usage(`Invalid value for '-P' / '--pool': ${poolProblem(flags.pool)}`);
   }
+  if (flags.autoscale !== undefined && poolKind(flags.pool ?? 'prefork') === 'solo') {
+    throw context.usage("Invalid value for '--autoscale': the solo pool has one slot.");
+  }
   const extra = words.find((word) => !isSettingWord(word));
   if (extra !== undefined) {
     throw context.usage(`Got unexpected extra argument (${extra}): it is no setting of the form name=value.`);
   }
   const given = {
-    worker_concurrency: flags.concurrency,
+    worker_concurrency: flags.autoscale === undefined ? flags.concurrency : Math.max(1, flags.autoscale.min),
     worker_pool: flags.pool,
     worker_prefetch_multiplier: flags.prefetchMultiplier,
     worker_max_tasks_per_child: flags.maxTasksPerChild,
@@ -67,6 +73,16 @@ export function commandLineSettings(
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...settingWords(words),
   };
+}
+
+/** `--autoscale max,min`; min is 0 when it is left out. One process stays in any case. */
+export function autoscaleLimits(value: string): AutoscaleLimits {
+  const match = /^\s*(\d+)\s*(?:,\s*(\d+)\s*)?$/.exec(value);
+  const [max, min] = [Number(match?.[1]), Number(match?.[2] ?? 0)];
+  if (match === null || max < 1 || max < min) {
+    throw new InvalidArgumentError(`'${value}' is not max,min with max from 1 and min up to max.`);
+  }
+  return { max, min };
 }
 
 /** FATAL is another word for CRITICAL. */

@@ -75,6 +75,7 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     logger,
     ...(flags.queues !== undefined && { queues: flags.queues }),
     ...(flags.excludeQueues !== undefined && { excludeQueues: flags.excludeQueues }),
+    ...(flags.autoscale !== undefined && { autoscale: flags.autoscale }),
     purge: flags.purge === true || flags.discard === true,
     listener: {
       onPurged: (purged) => {
@@ -83,7 +84,9 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     },
   });
   if (context.global.quiet !== true) {
-    printBanner(context, { opened, worker, logger, concurrency: `${String(pool.size)} (${pool.name})` });
+    const { autoscale } = flags;
+    const size = autoscale === undefined ? String(pool.size) : `{min=${autoscale.min}, max=${autoscale.max}}`;
+    printBanner(context, { opened, worker, logger, concurrency: `${size} (${pool.name})` });
   }
   warnOfSettings(app, logger);
   for (const problem of misspeltVariables(context.env)) logger.warning(problem);

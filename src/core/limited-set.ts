@@ -25,10 +25,10 @@ export class LimitedSet {
     return this.#addedMs.size;
   }
 
-  /** Adds an id, or makes it young again. */
-  add(id: string): void {
+  /** Adds an id, or makes it young again. @param ageMs for how long it counts as a member already */
+  add(id: string, ageMs = 0): void {
     this.#addedMs.delete(id);
-    this.#addedMs.set(id, this.#now());
+    this.#addedMs.set(id, this.#now() - ageMs);
     this.#purge();
   }
 
@@ -45,6 +45,12 @@ export class LimitedSet {
   values(): IterableIterator<string> {
     this.#purge();
     return this.#addedMs.keys();
+  }
+
+  /** Ids and for how long each is a member, in milliseconds. */
+  *ages(): IterableIterator<[string, number]> {
+    const now = this.#now();
+    for (const id of this.values()) yield [id, now - (this.#addedMs.get(id) ?? now)];
   }
 
   [Symbol.iterator](): IterableIterator<string> {

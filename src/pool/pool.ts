@@ -72,6 +72,8 @@ export interface Pool extends Service {
   terminate(taskId: string, signal: NodeJS.Signals): boolean;
   grow(count: number): Promise<void>;
   shrink(count: number): Promise<void>;
+  /** Replaces all processes: idle ones now, others after their job. Absent where there are none. */
+  restart?(): void;
   /** Resolves when no job runs or waits. */
   drained(): Promise<void>;
   /** Kills what runs, at once; `stop()` lets it finish. */

@@ -155,6 +155,10 @@ class Prefork implements PreforkPool {
     if (endings.length < count) throw new ValueError("Can't shrink pool. All processes busy!");
   }
 
+  restart(): void {
+    for (const slot of this.#slots.values()) if (slot.child !== undefined) this.#replace(slot, slot.child);
+  }
+
   drained(): Promise<void> {
     if (this.#busy.size === 0 && this.#waiting.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drainWaiters.push(resolve));

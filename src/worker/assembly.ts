@@ -2,13 +2,14 @@ import type { Celery } from '../app/celery.ts';
 import { ImproperlyConfigured } from '../core/errors.ts';
 import { pythonRepr } from '../core/python-repr.ts';
 import { acceptedTypes } from '../message/registry.ts';
+import { Autoscaler } from './autoscale.ts';
 import { BadMessages } from './bad-messages.ts';
 import { Consumer } from './consumer.ts';
 import { ControlMailbox } from './consumer/control.ts';
-import { ping } from './control/inspect.ts';
+import { COMMANDS } from './control/commands.ts';
 import { Panel } from './control/panel.ts';
-import { revoke } from './control/revoke.ts';
-import { rateLimit } from './control/tasks.ts';
+import type { WorkerView } from './control/panel.ts';
+import { fromUser } from './control/user-commands.ts';
 import { Following } from './following.ts';
 import { Holding } from './holding.ts';
 import { Prefetch } from './prefetch.ts';
@@ -25,6 +26,8 @@ import type { WorkerOptions } from './options.ts';
 export interface WorkerParts {
   readonly state: WorkerState;
   readonly consumer: Consumer;
+  /** Undefined without `autoscale`. */
+  readonly autoscaler: Autoscaler | undefined;
   /** Returns to the broker what has not started. */
   giveBack(): Promise<void>;
 }
@@ -33,6 +36,8 @@ export interface AssemblyOptions {
   /** Gives up sending what follows a task. */
   readonly sending: AbortSignal;
   readonly onFailed: (error: Error) => void;
+  /** Remote control asks for a warm shutdown. */
+  readonly onShutdown: () => void;
 }
 
 /** Puts the parts of a worker together, bottom up; nothing runs yet. */
@@ -43,7 +48,7 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
   const accept = acceptedTypes(settings.accept_content);
   const state = new WorkerState();
   const prefetch = new Prefetch({
-    concurrency: options.pool.size,
+    concurrency: options.autoscale?.max ?? options.pool.size,
     multiplier: options.prefetchMultiplier ?? settings.worker_prefetch_multiplier,
     etaLimit: settings.worker_eta_task_limit,
     logger,
@@ -60,11 +65,20 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
     for (const request of unstarted) state.forget(request);
     return unstarted;
   };
-  const consumer = consumerOf({ ...common, holding, strategies, takeUnstarted, onFailed: assembly.onFailed });
+  const autoscaler = autoscalerOf(runner, common);
+  const consumer = consumerOf({
+    ...common,
+    ...assembly,
+    runner,
+    autoscaler,
+    holding,
+    strategies,
+    takeUnstarted,
+  });
   const giveBack = async (): Promise<void> => {
     await Promise.all(takeUnstarted().map((request) => request.settle('requeue')));
   };
-  return { state, consumer, giveBack };
+  return { state, consumer, autoscaler, giveBack };
 }
 
 interface Common {
@@ -116,6 +130,16 @@ function holdingOf(runner: Runner, { app, prefetch }: Common): Holding {
   return holding;
 }
 
+function autoscalerOf(
+  runner: Runner,
+  { options, state, prefetch }: Pick<Common, 'options' | 'state' | 'prefetch'>,
+): Autoscaler | undefined {
+  const { autoscale, pool, logger } = options;
+  if (autoscale === undefined) return undefined;
+  const pump = (): void => runner.pump();
+  return new Autoscaler({ ...autoscale, pool, state, prefetch, logger, pump });
+}
+
 function limit(holding: Holding, task: string, rate: string | number): void {
   try {
     holding.limit(task, rate);
@@ -130,11 +154,12 @@ function limit(holding: Holding, task: string, rate: string | number): void {
   }
 }
 
-interface ConsumerSurroundings extends Common {
+interface ConsumerSurroundings extends Common, AssemblyOptions {
+  readonly runner: Runner;
+  readonly autoscaler: Autoscaler | undefined;
   readonly holding: Holding;
   readonly strategies: Strategies;
   readonly takeUnstarted: () => unknown;
-  readonly onFailed: (error: Error) => void;
 }
 
 function consumerOf(parts: ConsumerSurroundings): Consumer {
@@ -143,11 +168,11 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
   const { logger, listener } = options;
   const transport = app.transport();
   const hasMailbox = settings.worker_enable_remote_control && transport.can.fanout;
-  return new Consumer({
+  const consumer: Consumer = new Consumer({
     transport,
     queues: app.queues.consumeFrom,
     prefetch,
-    mailbox: hasMailbox ? mailboxOf(parts) : undefined,
+    mailbox: hasMailbox ? mailboxOf(parts, () => consumer) : undefined,
     logger,
     retry: settings.broker_connection_retry,
     retryOnStartup: settings.broker_connection_retry_on_startup ?? settings.broker_connection_retry,
@@ -164,16 +189,21 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
     },
     onFailed: parts.onFailed,
   });
+  return consumer;
 }
 
-function mailboxOf({ app, options, accept, holding, state }: ConsumerSurroundings): ControlMailbox {
+function mailboxOf(parts: ConsumerSurroundings, consumer: () => Consumer): ControlMailbox {
+  const { app, options, accept, holding, state, prefetch, runner, autoscaler, onShutdown } = parts;
   const { hostname, logger, pool } = options;
-  return new ControlMailbox({
-    view: { app, hostname, holding, state, pool, logger },
-    panel: new Panel([ping, rateLimit, revoke]),
-    clock: app.clock,
-    settings: app.settings,
-    accept,
-    logger,
-  });
+  const view: WorkerView = {
+    ...{ app, hostname, holding, state, pool, prefetch, runner, autoscaler, accept, logger },
+    get consumer() {
+      return consumer();
+    },
+    events: undefined,
+    startedMs: Date.now(),
+    shutDown: onShutdown,
+  };
+  const panel = new Panel([...COMMANDS, ...app.userCommands.map(fromUser)]);
+  return new ControlMailbox({ view, panel, clock: app.clock, settings: app.settings, accept, logger });
 }

@@ -39,6 +39,18 @@ export class Holding {
     return this.#scheduled.keys();
   }
 
+  /** Whether it waits here, for whatever. */
+  has(request: Request): boolean {
+    return (
+      this.isScheduled(request) || this.#lanes.get(request.headers.task)?.waiting.includes(request) === true
+    );
+  }
+
+  /** Whether it waits for its time. */
+  isScheduled(request: Request): boolean {
+    return this.#scheduled.has(request);
+  }
+
   /** How many wait, for whatever. */
   get size(): number {
     let size = this.#scheduled.size;

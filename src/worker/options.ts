@@ -1,5 +1,6 @@
 import type { Logger } from '../core/logger.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { AutoscaleLimits } from './autoscale.ts';
 
 /** `warm`: running tasks finish, all other messages go back to the broker. `cold`: running tasks are ended too. */
 export type StopMode = 'warm' | 'cold';
@@ -32,6 +33,8 @@ export interface WorkerOptions {
   readonly excludeQueues?: readonly string[];
   /** Messages taken ahead for each slot; 0 = no limit. Default: `worker_prefetch_multiplier`. */
   readonly prefetchMultiplier?: number;
+  /** Sizes the pool by load between these limits; the pool starts with `min` slots. */
+  readonly autoscale?: AutoscaleLimits;
   /** Remove all messages that wait in the queues before consuming. Default false. */
   readonly purge?: boolean;
   readonly listener?: WorkerListener;

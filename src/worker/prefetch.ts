@@ -20,7 +20,7 @@ export interface PrefetchOptions {
  * the window by one. Changes of one turn of the event loop reach the broker as one.
  */
 export class Prefetch {
-  readonly #base: number;
+  #base: number;
   readonly #multiplier: number;
   readonly #etaLimit: number | null;
   readonly #logger: Logger;
@@ -46,6 +46,19 @@ export class Prefetch {
     const raised = usual + this.#waitingForTime;
     const withTime = this.#etaLimit === null ? raised : Math.max(usual, Math.min(raised, this.#etaLimit));
     return withTime + Math.min(this.#waitingForToken, LONGEST_RATE_QUEUE);
+  }
+
+  /** The pool has another number of slots. */
+  resize(concurrency: number): void {
+    this.#base = concurrency * this.#multiplier;
+    this.#reduced = Math.min(this.#reduced, Math.max(0, this.#base - this.#multiplier));
+    this.#schedule();
+  }
+
+  /** Raises or lowers the usual window; it stays at 1 at least, and a window without limit stays so. */
+  change(by: number): void {
+    if (this.#base > 0) this.#base = Math.max(1, this.#base + by);
+    this.#schedule();
   }
 
   /** Sets the window of a new channel, and from now on every change of it. */

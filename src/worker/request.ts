@@ -33,6 +33,9 @@ export interface RequestParts {
   readonly logger: Logger;
 }
 
+/** Options of a task that remote control has changed in this worker; they outlive connections. */
+export type ChangedOptions = Partial<Pick<ResolvedTaskOptions, 'rateLimit' | 'timeLimit' | 'softTimeLimit'>>;
+
 /** One task message in this worker, from its delivery to its verdict. */
 export class Request {
   /** Of its task. */
@@ -42,6 +45,10 @@ export class Request {
   readonly envelope: Envelope;
   readonly etaMs: number | undefined;
   readonly expiresMs: number | undefined;
+  /** When a process got it, milliseconds since the epoch. */
+  startedMs: number | undefined;
+  /** The signal that ends it as soon as a process has it. */
+  terminateWith: NodeJS.Signals | undefined;
   /** Where it runs, once a process has it. */
   process: PoolProcess | undefined;
   /** The last state stored before the end; the end waits for it, so that it is not overtaken. */
@@ -119,9 +126,10 @@ export class Request {
     }
   }
 
-  /** What the pool needs to run it. */
-  job(hostname: string): Job {
-    const { headers, envelope, options } = this;
+  /** What the pool needs to run it. @param changed options of its task that were changed while the worker ran */
+  job(hostname: string, changed?: ChangedOptions): Job {
+    const { headers, envelope } = this;
+    const options = { ...this.options, ...changed };
     const { properties } = envelope;
     const [hard, soft] = headers.timelimit;
     const { compression } = envelope.headers;

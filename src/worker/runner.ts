@@ -94,8 +94,9 @@ export class Runner {
     state.begin();
     state.jobs += 1;
     const job = state.jobs;
+    const changed = state.changedOptions.get(request.headers.task);
     this.#submitted.add(request);
-    void pool.submit(request.job(hostname), new Run(request, this.#options)).then((outcome) => {
+    void pool.submit(request.job(hostname, changed), new Run(request, this.#options)).then((outcome) => {
       this.#submitted.delete(request);
       this.pump();
       return this.#end(request, outcome, job);
@@ -113,8 +114,7 @@ export class Runner {
 
   #reasonToDrop(request: Request): 'expired' | 'revoked' | undefined {
     if (request.expired) return 'expired';
-    const { revoked } = this.#options.state;
-    return revoked.size > 0 && revoked.has(request.id) ? 'revoked' : undefined;
+    return this.#options.state.isRevoked(request) ? 'revoked' : undefined;
   }
 
   #revoke(request: Request, reason: 'expired' | 'revoked'): void {
@@ -144,7 +144,9 @@ class Run implements JobEvents {
   onAccepted(process: PoolProcess): void {
     const request = this.#request;
     request.process = process;
+    request.startedMs = Date.now();
     this.#options.state.accepted(request);
+    if (request.terminateWith !== undefined) this.#options.pool.terminate(request.id, request.terminateWith);
     // `settle` never rejects.
     if (!request.acksLate) void request.settle('ack');
     const { trackStarted, ignoreResult } = request.options;

@@ -1,5 +1,5 @@
 import { LimitedSet } from '../core/limited-set.ts';
-import type { MissedVerdicts, Request, Verdict } from './request.ts';
+import type { ChangedOptions, MissedVerdicts, Request, Verdict } from './request.ts';
 
 /** Verdicts that could not be given, kept for the day their messages come again. */
 const MISSED_MAX = 10_000;
@@ -19,6 +19,12 @@ export class WorkerState implements MissedVerdicts {
   readonly totals = new Map<string, number>();
   /** Ids of tasks that must not run here. */
   readonly revoked = new LimitedSet({ max: REVOKED_MAX, expiresMs: REVOKED_EXPIRES_MS });
+  /** Stamps of tasks that must not run here, by header. */
+  readonly revokedStamps = new Map<string, Set<unknown>>();
+  /** What remote control has changed, by name of the task. */
+  readonly changedOptions = new Map<string, ChangedOptions>();
+  /** Of `inspect memsample`, for `memdump`. */
+  readonly memorySamples: string[] = [];
   readonly #missed = new LimitedSet({ max: MISSED_MAX, expiresMs: MISSED_EXPIRES_MS });
   readonly #waiters: (() => void)[] = [];
   #busy = 0;
@@ -29,6 +35,43 @@ export class WorkerState implements MissedVerdicts {
   abandoned = false;
   /** Number of the last job given to the pool; logs of lost processes name it. */
   jobs = 0;
+
+  change(task: string, options: ChangedOptions): void {
+    this.changedOptions.set(task, { ...this.changedOptions.get(task), ...options });
+  }
+
+  revokeStamps(header: string, values: Iterable<unknown>): void {
+    this.revokedStamps.set(header, new Set([...(this.revokedStamps.get(header) ?? []), ...values]));
+  }
+
+  /** Whether its id or one of its stamps was revoked. */
+  isRevoked(request: Request): boolean {
+    if (this.revoked.size > 0 && this.revoked.has(request.id)) return true;
+    if (this.revokedStamps.size === 0) return false;
+    return [...this.revokedStamps].some(([header, revoked]) => {
+      const stamp = request.headers.stamps[header];
+      return (Array.isArray(stamp) ? stamp : [stamp]).some((value) => value !== null && revoked.has(value));
+    });
+  }
+
+  /** Revoked ids as workers tell each other: when on the monotonic clock of the machine, in seconds, and the id. */
+  revokedTimes(): Record<string, readonly [number, string]> {
+    const now = monotonicSeconds();
+    return Object.fromEntries(
+      [...this.revoked.ages()].map(([id, ageMs]) => [id, [now - ageMs / 1000, id] as const]),
+    );
+  }
+
+  /** Takes what another worker tells. Its clock is another one when it runs on another machine: such an id counts as new. */
+  mergeRevoked(theirs: object): void {
+    const now = monotonicSeconds();
+    for (const [id, told] of Object.entries(theirs)) {
+      const at: unknown = Array.isArray(told) ? told[0] : told;
+      const ageMs = typeof at === 'number' ? (now - at) * 1000 : 0;
+      const isPlausible = ageMs > 0 && ageMs < REVOKED_EXPIRES_MS;
+      if (!this.revoked.has(id)) this.revoked.add(id, isPlausible ? ageMs : 0);
+    }
+  }
 
   accepted(request: Request): void {
     const { task } = request.headers;
@@ -83,6 +126,11 @@ export class WorkerState implements MissedVerdicts {
     if (this.#busy === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
+}
+
+/** Python's `time.monotonic()`: the same on all processes of a machine. */
+function monotonicSeconds(): number {
+  return Number(process.hrtime.bigint()) / 1e9;
 }
 
 function key(id: string, retries: number, verdict: Verdict): string {

@@ -6,6 +6,7 @@ import type { Queue } from '../transport/topology.ts';
 import { assemble } from './assembly.ts';
 import type { WorkerParts } from './assembly.ts';
 import { Blueprint } from './blueprint.ts';
+import type { Bootstep } from './blueprint.ts';
 import type { StopMode, WorkerEnd, WorkerOptions } from './options.ts';
 import type { WorkerState } from './state.ts';
 
@@ -103,6 +104,7 @@ export class Worker {
     const parts = assemble(this.#app, this.#options, {
       sending: this.#sending.signal,
       onFailed: (error) => void this.#fail(error),
+      onShutdown: () => void this.stop('warm'),
     });
     this.#parts = parts;
     void pool.failed?.then((error) => this.#fail(error));
@@ -115,6 +117,7 @@ export class Worker {
           start: (starting) => parts.consumer.start(starting),
           stop: () => parts.consumer.stop(),
         },
+        ...autoscaling(parts),
       ],
       logger,
     );
@@ -169,4 +172,20 @@ export class Worker {
     const { pool } = this.#options;
     return this.#mode === 'cold' ? pool.kill() : pool.stop();
   }
+}
+
+function autoscaling({ autoscaler }: WorkerParts): readonly Bootstep[] {
+  if (autoscaler === undefined) return [];
+  const step: Bootstep = {
+    name: 'Autoscaler',
+    start: () => {
+      autoscaler.start();
+      return Promise.resolve();
+    },
+    stop: () => {
+      autoscaler.stop();
+      return Promise.resolve();
+    },
+  };
+  return [step];
 }

@@ -274,7 +274,7 @@ export const workerTable: Table<WorkerSettings> = {
   },
   worker_pool: { kind: text, default: 'prefork', oldName: 'CELERYD_POOL' },
   worker_pool_putlocks: { kind: boolean, default: true, oldName: 'CELERYD_POOL_PUTLOCKS', later: true },
-  worker_pool_restarts: { kind: boolean, default: false, oldName: 'CELERYD_POOL_RESTARTS', later: true },
+  worker_pool_restarts: { kind: boolean, default: false, oldName: 'CELERYD_POOL_RESTARTS' },
   worker_proc_alive_timeout: { kind: seconds, default: 4, oldName: 'CELERYD_PROC_ALIVE_TIMEOUT' },
   worker_prefetch_multiplier: { kind: integer(0), default: 4, oldName: 'CELERYD_PREFETCH_MULTIPLIER' },
   worker_eta_task_limit: {

@@ -10,7 +10,7 @@ import { errorRepr } from '../../message/remote-error.ts';
 import type { ResolvedSettings } from '../../settings/settings.ts';
 import type { Exchange, Queue } from '../../transport/topology.ts';
 import type { Channel, Connection, Delivery } from '../../transport/transport.ts';
-import { runCommand } from '../control/panel.ts';
+import { NO_REPLY, runCommand } from '../control/panel.ts';
 import type { Panel, WorkerView } from '../control/panel.ts';
 
 const REOPEN = {
@@ -114,7 +114,7 @@ export class ControlMailbox {
     if (!isAddressed(view.hostname, request)) return;
     const reply = await this.#dispatch(request);
     const { ticket, replyTo } = request;
-    if (replyTo === null) return;
+    if (replyTo === null || reply === NO_REPLY) return;
     await this.#declareReplyExchange(channel, replyTo.exchange);
     const message = buildControlReply(
       { node: view.hostname, reply, ticket },
