@@ -118,13 +118,13 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ in trouble', () => {
 
     it('fails the acks of the turn in which it ends', async () => {
       const broken = own.own(await connect(server.url()));
-      let held: Delivery | undefined;
+      const held: Delivery[] = [];
       // Asked before the channel does: it hears of the end first.
-      const refused = broken.closed.then(() => failure(held?.ack() ?? Promise.resolve()));
+      const refused = broken.closed.then(() => failure(held[0]?.ack() ?? Promise.resolve()));
       const other = await broken.openChannel();
       await other.declareQueue(queue);
       await other.publish(envelope('held'), '', queue.name);
-      held = await other.get(queue.name);
+      held.push(...[await other.get(queue.name)].filter((delivery) => delivery !== undefined));
       await server.closeAllConnections('maintenance');
       expect(await refused).toBeInstanceOf(OperationalError);
     });
