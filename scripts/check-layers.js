@@ -12,12 +12,12 @@ const LAYERS = {
   sqlite: 1,
   transport: 2,
   backend: 3,
+  monitor: 4,
   canvas: 4,
   app: 5,
   pool: 6,
   beat: 6,
   worker: 7,
-  monitor: 7,
   testing: 8,
   cli: 8,
 };

@@ -23,7 +23,14 @@ const NAMES: ReadonlySet<string> = new Set<keyof ResolvedTaskOptions>([
     'backend',
     'acksLate',
   ] as const),
-  ...(['acksOnFailureOrTimeout', 'rejectOnWorkerLost', 'trackStarted', 'throws', 'expires'] as const),
+  ...([
+    'acksOnFailureOrTimeout',
+    'rejectOnWorkerLost',
+    'trackStarted',
+    'sendEvents',
+    'throws',
+    'expires',
+  ] as const),
   ...(['priority', 'queue', 'exchange', 'routingKey', 'typing', 'shadow', 'bind'] as const),
 ]);
 
@@ -67,6 +74,7 @@ function fillUp(own: AnyTaskOptions, settings: ResolvedSettings): ResolvedTaskOp
     acksOnFailureOrTimeout: own.acksOnFailureOrTimeout ?? settings.task_acks_on_failure_or_timeout,
     rejectOnWorkerLost: own.rejectOnWorkerLost ?? settings.task_reject_on_worker_lost ?? false,
     trackStarted: own.trackStarted ?? settings.task_track_started,
+    sendEvents: own.sendEvents ?? true,
     throws: own.throws ?? [],
     expires: own.expires ?? null,
     priority: own.priority ?? settings.task_default_priority,

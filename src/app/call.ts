@@ -61,7 +61,7 @@ export function prepareCall(request: CallRequest, surroundings: CallSurroundings
     id,
     message: message({ request, surroundings, routed, id, kwargs, lineage, ignoreResult }),
     target: routed.target,
-    publish: { retry: retryPolicy(routed.options, settings), signal: given.signal },
+    publish: { retry: publishRetry(settings, routed.options), signal: given.signal },
     ignoreResult,
     parent: (given.addToParent ?? true) ? running : undefined,
   };
@@ -189,8 +189,8 @@ function deliveryModeOf({ task_default_delivery_mode: mode }: ResolvedSettings):
   return mode === 1 || mode === 'transient' ? 1 : 2;
 }
 
-/** Settings say seconds in snake_case, calls in camelCase. */
-function retryPolicy(options: RoutedOptions, settings: ResolvedSettings): RetryPolicy | false {
+/** When and how often a message is sent again after a loss of the broker: `task_publish_retry` and its policy. */
+export function publishRetry(settings: ResolvedSettings, options: RoutedOptions = {}): RetryPolicy | false {
   if (!(options.retry ?? settings.task_publish_retry)) return false;
   const own: PublishRetryPolicy = options.retryPolicy ?? {};
   const base = settings.task_publish_retry_policy;

@@ -18,6 +18,7 @@ import { Control } from './control.ts';
 import { introduceApp } from './current.ts';
 import { Derived } from './derived.ts';
 import { directContext } from './direct-context.ts';
+import { Events } from './events.ts';
 import { environmentSettings, processEnvironment } from './environment.ts';
 import type { AnyTaskOptions, ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { Producer } from './producer.ts';
@@ -76,6 +77,8 @@ export class Celery {
   readonly oid = randomUUID();
   /** Commands to running workers. */
   readonly control: Control;
+  /** What workers and clients tell while they work. */
+  readonly events: Events;
   /** File of the module that made the app, when it has one. */
   readonly file: string | undefined;
 
@@ -99,6 +102,7 @@ export class Celery {
     this.main = main;
     this.tasks = this.#registry.all;
     this.control = new Control(this);
+    this.events = new Events(this);
     this.file = callerFile(new.target);
     const { broker, backend, ...rest } = settings;
     this.#configuration.put('constructor', {

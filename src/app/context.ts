@@ -7,6 +7,7 @@ import type { EncodedValue } from '../message/outcome.ts';
 import { encodeValue } from '../message/registry.ts';
 import { errorRepr } from '../message/remote-error.ts';
 import type { Celery } from './celery.ts';
+import { publishRetry } from './call.ts';
 import { runningTask } from './current.ts';
 import type { AnyTask } from './task.ts';
 import type { RetryOptions, TaskContext, TaskRequest } from './request.ts';
@@ -84,6 +85,12 @@ export class RunContext implements TaskContext {
       ...(args === undefined ? undefined : { args }),
       ...(kwargs === undefined ? undefined : { kwargs }),
     });
+  }
+
+  sendEvent(type: string, fields: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const { app } = this.#host;
+    const { id: uuid, hostname } = this.request;
+    return app.events.send(type, { uuid, ...fields }, { hostname, retry: publishRetry(app.settings) });
   }
 
   async updateState(state: State, meta?: unknown): Promise<void> {

@@ -127,6 +127,8 @@ export interface TaskOptions {
   readonly rejectOnWorkerLost?: boolean;
   /** Store the state STARTED. Default: `task_track_started`. */
   readonly trackStarted?: boolean;
+  /** Send events about the task, where the worker sends any. Default true. */
+  readonly sendEvents?: boolean;
   /** Errors that are expected: logged in one line, without a stack. */
   readonly throws?: readonly ErrorClass[];
   /** Seconds after sending, or a time, after which a call is revoked. */
@@ -173,6 +175,7 @@ export interface ResolvedTaskOptions {
   readonly acksOnFailureOrTimeout: boolean;
   readonly rejectOnWorkerLost: boolean;
   readonly trackStarted: boolean;
+  readonly sendEvents: boolean;
   readonly throws: readonly ErrorClass[];
   readonly expires: number | Date | string | null;
   readonly priority: number | null;

@@ -94,4 +94,11 @@ export interface TaskContext {
   retry(options?: RetryOptions): Retry;
   /** Stores a state of the running task, built-in or of your own, and what goes with it. */
   updateState(state: State, meta?: unknown): Promise<void>;
+  /**
+   * Sends an event about this task to whoever monitors: `self.sendEvent('task-progress', { percent: 40 })`. It is sent whether or
+   * not the worker sends events of its own.
+   * @throws {OperationalError} the broker cannot be reached
+   * @throws {EncodeError} a field has no form in `event_serializer`
+   */
+  sendEvent(type: string, fields?: Readonly<Record<string, unknown>>): Promise<void>;
 }

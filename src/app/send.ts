@@ -2,6 +2,7 @@ import type { TaskAttributes } from './annotations.ts';
 import { prepareCall } from './call.ts';
 import type { PreparedCall } from './call.ts';
 import type { Celery } from './celery.ts';
+import { errorRepr } from '../message/remote-error.ts';
 import { runningTask } from './current.ts';
 import type { ApplyOptions } from './options.ts';
 import { checkArguments } from './parameters.ts';
@@ -61,8 +62,34 @@ export async function sendCall(
   // Before the message leaves: a fast worker answers before the broker confirms.
   if (!call.ignoreResult && isAnsweredHere) await backend.expect(call.id);
   await app.producer.publish(call.message, call.target, call.publish);
+  if (settings.task_send_sent_event) tellSent(app, call, origin);
   remember(call, result);
   return result;
+}
+
+/** Tells monitors of the call, which has left: what goes wrong with that is no matter of the caller. */
+function tellSent(app: Celery, { id, message, target }: PreparedCall, origin: string): void {
+  const { headers } = message;
+  const fields = {
+    uuid: id,
+    root_id: headers.root_id,
+    parent_id: headers.parent_id,
+    name: headers.task,
+    args: headers.argsrepr,
+    kwargs: headers.kwargsrepr,
+    retries: headers.retries,
+    eta: headers.eta,
+    expires: headers.expires,
+    queue: target.queue?.name ?? null,
+    exchange: target.exchange,
+    routing_key: target.routingKey,
+  };
+  app.events.publish('task-sent', fields, { hostname: origin }).catch((error: unknown) => {
+    process.emitWarning(
+      `The event task-sent of ${id} could not be sent: ${errorRepr(error)}`,
+      'CeleryWarning',
+    );
+  });
 }
 
 function remember({ parent }: PreparedCall, result: AsyncResult): void {

@@ -15,6 +15,7 @@ export interface BannerFacts {
   readonly results: string;
   /** `2 (prefork)`. */
   readonly concurrency: string;
+  readonly taskEvents: boolean;
   readonly queues: readonly Queue[];
   readonly now: Date;
 }
@@ -49,7 +50,7 @@ export function banner(facts: BannerFacts): string {
     `.> transport:   ${facts.transport}`,
     `.> results:     ${facts.results}`,
     `.> concurrency: ${facts.concurrency}`,
-    '.> task events: OFF (enable -E to monitor tasks in this worker)',
+    `.> task events: ${facts.taskEvents ? 'ON' : 'OFF (enable -E to monitor tasks in this worker)'}`,
     '',
     '[queues]',
     ...queues,

@@ -94,10 +94,15 @@ export function addWorker(program: Command, setup: Setup): void {
     )
     .addOption(new Option('--purge', 'delete the waiting messages of the queues before starting'))
     .addOption(new Option('--discard', 'the same as --purge'))
-    .optionsGroup('Accepted for existing scripts, with no effect yet:')
-    .addOption(new Option('--without-gossip', 'workers do not listen to each other yet'))
-    .addOption(new Option('--without-mingle', 'workers do not ask each other at the start yet'))
-    .addOption(new Option('--without-heartbeat', 'workers send no heartbeat events yet'))
+    .optionsGroup('Events:')
+    .addOption(new Option('-E, --task-events', 'send events about tasks, for monitors'))
+    .addOption(new Option('--events', 'the same as --task-events'))
+    .addOption(
+      valued('--heartbeat-interval <seconds>', 'how often to send a heartbeat event; default 2', natural),
+    )
+    .addOption(new Option('--without-heartbeat', 'send no heartbeat events'))
+    .addOption(new Option('--without-gossip', 'do not listen to the other workers'))
+    .addOption(new Option('--without-mingle', 'do not ask the other workers for revoked tasks at the start'))
     .optionsGroup('Options:');
   runs(command, setup, async (context, words, options: WorkerFlags) => {
     // Before the rest of the worker's code is loaded.

@@ -4,6 +4,7 @@ import { ValueError } from '../core/errors.ts';
 import type { LogLevel } from '../core/logger.ts';
 import { expand, nodename } from '../core/nodename.ts';
 import type { AutoscaleLimits } from '../worker/autoscale.ts';
+import type { WorkerOptions } from '../worker/options.ts';
 import type { Context } from './context.ts';
 import { isSettingWord, settingWords } from './outside-settings.ts';
 
@@ -24,6 +25,12 @@ export interface WorkerFlags {
   readonly maxMemoryPerChild?: number;
   readonly queues?: readonly string[];
   readonly excludeQueues?: readonly string[];
+  readonly taskEvents?: boolean;
+  readonly events?: boolean;
+  readonly heartbeatInterval?: number;
+  readonly withoutHeartbeat?: boolean;
+  readonly withoutGossip?: boolean;
+  readonly withoutMingle?: boolean;
   readonly purge?: boolean;
   readonly discard?: boolean;
 }
@@ -64,6 +71,7 @@ export function commandLineSettings(
     worker_pool: flags.pool,
     worker_prefetch_multiplier: flags.prefetchMultiplier,
     worker_max_tasks_per_child: flags.maxTasksPerChild,
+    worker_send_task_events: flags.taskEvents === true || flags.events === true ? true : undefined,
     worker_max_memory_per_child: flags.maxMemoryPerChild,
     task_time_limit: flags.timeLimit,
     task_soft_time_limit: flags.softTimeLimit,
@@ -83,6 +91,22 @@ export function autoscaleLimits(value: string): AutoscaleLimits {
     throw new InvalidArgumentError(`'${value}' is not max,min with max from 1 and min up to max.`);
   }
   return { max, min };
+}
+
+/** Seconds between heartbeat events of a worker that is not told otherwise. */
+const HEARTBEAT_INTERVAL_S = 2;
+
+/** What the worker tells the others and hears of them. */
+export function eventOptions(
+  flags: WorkerFlags,
+): Pick<WorkerOptions, 'heartbeatInterval' | 'gossip' | 'mingle'> {
+  // As in Celery, 0 is as good as nothing said.
+  const heartbeatInterval = flags.heartbeatInterval || HEARTBEAT_INTERVAL_S;
+  return {
+    ...(flags.withoutHeartbeat !== true && { heartbeatInterval }),
+    gossip: flags.withoutGossip !== true,
+    mingle: flags.withoutMingle !== true,
+  };
 }
 
 /** FATAL is another word for CRITICAL. */

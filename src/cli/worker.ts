@@ -18,7 +18,7 @@ import { cannotWrite } from './file-failure.ts';
 import { COLORS, count, createPaint, print, printError } from './output.ts';
 import { claimPidFile } from './pidfile.ts';
 import { handleSignals } from './shutdown.ts';
-import { commandLineSettings, expandPath, hostnameOf, logLevel } from './worker-options.ts';
+import { commandLineSettings, eventOptions, expandPath, hostnameOf, logLevel } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 import { createPool } from './worker-pool.ts';
 
@@ -76,6 +76,7 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     ...(flags.queues !== undefined && { queues: flags.queues }),
     ...(flags.excludeQueues !== undefined && { excludeQueues: flags.excludeQueues }),
     ...(flags.autoscale !== undefined && { autoscale: flags.autoscale }),
+    ...eventOptions(flags),
     purge: flags.purge === true || flags.discard === true,
     listener: {
       onPurged: (purged) => {
@@ -172,6 +173,7 @@ function printBanner(context: Context, { opened, worker, logger, concurrency }: 
     transport: app.transport().url,
     results: app.backend.url,
     concurrency,
+    taskEvents: app.settings.worker_send_task_events,
     queues: worker.queues,
     now: new Date(),
   });

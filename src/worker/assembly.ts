@@ -6,6 +6,7 @@ import { Autoscaler } from './autoscale.ts';
 import { BadMessages } from './bad-messages.ts';
 import { Consumer } from './consumer.ts';
 import { ControlMailbox } from './consumer/control.ts';
+import { WorkerEvents } from './consumer/events.ts';
 import { COMMANDS } from './control/commands.ts';
 import { Panel } from './control/panel.ts';
 import type { WorkerView } from './control/panel.ts';
@@ -19,6 +20,7 @@ import { Runner } from './runner.ts';
 import { Settlement } from './settle.ts';
 import { WorkerState } from './state.ts';
 import { Strategies } from './strategy.ts';
+import { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
 import type { WorkerOptions } from './options.ts';
 
@@ -28,6 +30,8 @@ export interface WorkerParts {
   readonly consumer: Consumer;
   /** Undefined without `autoscale`. */
   readonly autoscaler: Autoscaler | undefined;
+  readonly events: WorkerEvents;
+  readonly taskEvents: TaskEvents;
   /** Returns to the broker what has not started. */
   giveBack(): Promise<void>;
 }
@@ -53,7 +57,9 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
     etaLimit: settings.worker_eta_task_limit,
     logger,
   });
-  const common = { app, options, accept, state, prefetch, sending: assembly.sending };
+  const events = eventsOf(app, options, state);
+  const taskEvents = new TaskEvents(events.dispatcher);
+  const common = { app, options, accept, state, prefetch, events, taskEvents, sending: assembly.sending };
   const { runner, bad } = runnerOf(common);
   const holding = holdingOf(runner, common);
   const receive = (request: Request): void => {
@@ -78,7 +84,12 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
   const giveBack = async (): Promise<void> => {
     await Promise.all(takeUnstarted().map((request) => request.settle('requeue')));
   };
-  return { state, consumer, autoscaler, giveBack };
+  return { state, consumer, autoscaler, events, taskEvents, giveBack };
+}
+
+function eventsOf(app: Celery, options: WorkerOptions, state: WorkerState): WorkerEvents {
+  const { hostname, logger, heartbeatInterval, gossip = false, mingle = false } = options;
+  return new WorkerEvents({ app, hostname, state, logger, heartbeatInterval, gossip, mingle });
 }
 
 interface Common {
@@ -87,10 +98,12 @@ interface Common {
   readonly accept: ReadonlySet<string>;
   readonly state: WorkerState;
   readonly prefetch: Prefetch;
+  readonly events: WorkerEvents;
+  readonly taskEvents: TaskEvents;
   readonly sending: AbortSignal;
 }
 
-function runnerOf({ app, options, accept, state, prefetch, sending }: Common): {
+function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, sending }: Common): {
   readonly runner: Runner;
   readonly bad: BadMessages;
 } {
@@ -103,11 +116,22 @@ function runnerOf({ app, options, accept, state, prefetch, sending }: Common): {
     extended: settings.result_extended,
     logger,
   });
-  const bad = new BadMessages({ accept, logger, results, state });
+  const bad = new BadMessages({ accept, logger, results, state, events });
   const following = new Following({ app, hostname, accept, logger, signal: sending });
-  const settlement = new Settlement({ results, following, bad, log, logger });
+  const settlement = new Settlement({ results, following, bad, log, events, logger });
   const resultSerializer = settings.result_serializer;
-  const parts = { hostname, pool, state, results, settlement, prefetch, log, logger, resultSerializer };
+  const parts = {
+    hostname,
+    pool,
+    state,
+    results,
+    settlement,
+    prefetch,
+    log,
+    events,
+    logger,
+    resultSerializer,
+  };
   return { runner: new Runner(parts), bad };
 }
 
@@ -173,6 +197,7 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
     queues: app.queues.consumeFrom,
     prefetch,
     mailbox: hasMailbox ? mailboxOf(parts, () => consumer) : undefined,
+    events: parts.events,
     logger,
     retry: settings.broker_connection_retry,
     retryOnStartup: settings.broker_connection_retry_on_startup ?? settings.broker_connection_retry,
@@ -193,14 +218,14 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
 }
 
 function mailboxOf(parts: ConsumerSurroundings, consumer: () => Consumer): ControlMailbox {
-  const { app, options, accept, holding, state, prefetch, runner, autoscaler, onShutdown } = parts;
+  const { app, options, accept, holding, state, prefetch, runner, autoscaler, events, onShutdown } = parts;
   const { hostname, logger, pool } = options;
   const view: WorkerView = {
     ...{ app, hostname, holding, state, pool, prefetch, runner, autoscaler, accept, logger },
     get consumer() {
       return consumer();
     },
-    events: undefined,
+    events,
     startedMs: Date.now(),
     shutDown: onShutdown,
   };

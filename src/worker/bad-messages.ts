@@ -9,6 +9,7 @@ import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import type { Delivery } from '../transport/transport.ts';
 import type { Results } from './results.ts';
 import type { WorkerState } from './state.ts';
+import type { TaskEvents } from './task-events.ts';
 
 const PROTOCOL_PAGE = 'https://docs.celeryq.dev/en/latest/internals/protocol.html';
 
@@ -18,6 +19,7 @@ export interface BadMessagesOptions {
   readonly logger: Logger;
   readonly results: Results;
   readonly state: WorkerState;
+  readonly events: TaskEvents;
 }
 
 /** Messages that cannot run here: each is logged with what it held and rejected, and the worker goes on. */
@@ -26,12 +28,14 @@ export class BadMessages {
   readonly #logger: Logger;
   readonly #results: Results;
   readonly #state: WorkerState;
+  readonly #events: TaskEvents;
 
-  constructor({ accept, logger, results, state }: BadMessagesOptions) {
+  constructor({ accept, logger, results, state, events }: BadMessagesOptions) {
     this.#accept = accept;
     this.#logger = logger;
     this.#results = results;
     this.#state = state;
+    this.#events = events;
   }
 
   /** No task of that name is registered; whoever waits for the result is told. */
@@ -46,7 +50,10 @@ export class BadMessages {
         `The full contents of the message headers:\n${saferepr(envelope.headers)}\n\n` +
         `The delivery info for this task is:\n${saferepr(deliveryInfo(delivery))}`,
     );
-    this.#discard(delivery, envelope, new NotRegistered(name));
+    const { id } = envelope.headers;
+    const error = new NotRegistered(name);
+    if (typeof id === 'string') this.#events.unknown(id, errorRepr(error));
+    this.#discard(delivery, envelope, error);
   }
 
   /** It names a task, but the rest of it makes no sense. */

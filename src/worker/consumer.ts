@@ -3,6 +3,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Queue } from '../transport/topology.ts';
 import type { Connection, Delivery, Transport } from '../transport/transport.ts';
 import { connectPatiently } from './consumer/connecting.ts';
+import type { WorkerEvents } from './consumer/events.ts';
 import type { ControlMailbox } from './consumer/control.ts';
 import { TaskSession } from './consumer/tasks.ts';
 import type { Prefetch } from './prefetch.ts';
@@ -19,6 +20,8 @@ export interface ConsumerOptions {
   readonly prefetch: Prefetch;
   /** Undefined: no remote control. */
   readonly mailbox: ControlMailbox | undefined;
+  /** Undefined: it tells nothing and hears nobody. */
+  readonly events?: WorkerEvents;
   readonly logger: Logger;
   /** `broker_connection_retry`. */
   readonly retry: boolean;
@@ -142,8 +145,9 @@ export class Consumer {
       gone = error ?? new Error('The connection to the broker was closed.');
     });
     const mailbox = this.#options.mailbox?.serve(connection, this.#closing.signal);
+    const events = this.#options.events?.serve(connection, this.#closing.signal);
     try {
-      await mailbox?.opened;
+      await Promise.all([mailbox?.opened, events?.opened]);
       while (gone === undefined && !this.#closing.signal.aborted) {
         const session = this.#draining ? undefined : await this.#openTasks(connection);
         this.#becomeReady();
@@ -158,6 +162,7 @@ export class Consumer {
       if (!broken && !this.#isReady) throw error;
       return gone ?? (error instanceof Error ? error : new Error(String(error)));
     } finally {
+      await events?.close();
       await mailbox?.close();
     }
     return this.#closing.signal.aborted ? undefined : gone;

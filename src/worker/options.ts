@@ -35,6 +35,12 @@ export interface WorkerOptions {
   readonly prefetchMultiplier?: number;
   /** Sizes the pool by load between these limits; the pool starts with `min` slots. */
   readonly autoscale?: AutoscaleLimits;
+  /** Seconds between heartbeat events. Default: no events about the worker itself. */
+  readonly heartbeatInterval?: number;
+  /** Listen to the events of other workers. Default false. */
+  readonly gossip?: boolean;
+  /** Ask other workers for what they know before taking tasks. Default false. */
+  readonly mingle?: boolean;
   /** Remove all messages that wait in the queues before consuming. Default false. */
   readonly purge?: boolean;
   readonly listener?: WorkerListener;

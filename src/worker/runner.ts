@@ -8,6 +8,7 @@ import type { Prefetch } from './prefetch.ts';
 import type { Request } from './request.ts';
 import type { Results } from './results.ts';
 import type { Settlement } from './settle.ts';
+import type { TaskEvents } from './task-events.ts';
 import type { WorkerState } from './state.ts';
 import type { TaskLog } from './task-log.ts';
 
@@ -19,6 +20,7 @@ export interface RunnerOptions {
   readonly settlement: Settlement;
   readonly prefetch: Prefetch;
   readonly log: TaskLog;
+  readonly events: TaskEvents;
   readonly logger: Logger;
   /** `result_serializer`. */
   readonly resultSerializer: string;
@@ -37,13 +39,16 @@ export class Runner {
 
   /** A message has arrived and was read. @param holding - keeps it until it may run */
   receive(request: Request, holding: Holding): void {
-    const { state, log } = this.#options;
+    const { state, log, events } = this.#options;
     state.reserved.add(request);
     log.received(request);
     const reason = this.#reasonToDrop(request);
-    if (reason !== undefined) this.#revoke(request, reason);
-    else if (request.etaMs !== undefined && request.etaMs > Date.now())
-      holding.holdUntil(request, request.etaMs);
+    if (reason !== undefined) {
+      this.#revoke(request, reason);
+      return;
+    }
+    events.received(request);
+    if (request.etaMs !== undefined && request.etaMs > Date.now()) holding.holdUntil(request, request.etaMs);
     else this.admit(request, holding);
   }
 
@@ -148,6 +153,7 @@ class Run implements JobEvents {
     this.#options.state.accepted(request);
     if (request.terminateWith !== undefined) this.#options.pool.terminate(request.id, request.terminateWith);
     // `settle` never rejects.
+    this.#options.events.started(request);
     if (!request.acksLate) void request.settle('ack');
     const { trackStarted, ignoreResult } = request.options;
     if (trackStarted && !ignoreResult && !request.headers.ignore_result) this.#storeStarted(process);

@@ -7,6 +7,7 @@ import {
   WorkerLostError,
 } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { pythonRepr } from '../core/python-repr.ts';
 import { FAILURE, RETRY, REVOKED, SUCCESS } from '../core/states.ts';
 import type { Outcome, RemoteError } from '../message/outcome.ts';
 import { toRemoteError } from '../message/remote-error.ts';
@@ -14,6 +15,7 @@ import type { BadMessages } from './bad-messages.ts';
 import type { Following } from './following.ts';
 import type { Request } from './request.ts';
 import type { Results } from './results.ts';
+import type { TaskEvents } from './task-events.ts';
 import type { TaskLog } from './task-log.ts';
 
 type Ended<Kind extends Outcome['kind']> = Extract<Outcome, { kind: Kind }>;
@@ -23,6 +25,7 @@ export interface SettlementOptions {
   readonly following: Following;
   readonly bad: BadMessages;
   readonly log: TaskLog;
+  readonly events: TaskEvents;
   readonly logger: Logger;
 }
 
@@ -36,13 +39,15 @@ export class Settlement {
   readonly #following: Following;
   readonly #bad: BadMessages;
   readonly #log: TaskLog;
+  readonly #events: TaskEvents;
   readonly #logger: Logger;
 
-  constructor({ results, following, bad, log, logger }: SettlementOptions) {
+  constructor({ results, following, bad, log, events, logger }: SettlementOptions) {
     this.#results = results;
     this.#following = following;
     this.#bad = bad;
     this.#log = log;
+    this.#events = events;
     this.#logger = logger;
   }
 
@@ -58,8 +63,9 @@ export class Settlement {
   }
 
   /** The task expired, or was revoked, before it ran. Never rejects. */
-  async revoke(request: Request, reason: string): Promise<void> {
+  async revoke(request: Request, reason: 'revoked' | 'expired'): Promise<void> {
     this.#log.discarded(request);
+    this.#events.revoked(request, reason);
     try {
       if (storesErrors(request)) await this.#storeError(request, REVOKED, new TaskRevokedError(reason));
       await request.settle('ack');
@@ -81,11 +87,12 @@ export class Settlement {
         return request.settle('ack');
       case 'reject':
         this.#log.rejected(request, outcome);
+        this.#events.rejected(request, outcome.requeue);
         return request.settle(outcome.requeue ? 'requeue' : 'drop');
       case 'timeout':
         return this.#timeOut(request, outcome);
       case 'terminated':
-        return this.#terminate(request);
+        return this.#terminate(request, outcome);
       case 'lost':
         return this.#lose(request, outcome, job);
       default:
@@ -102,6 +109,7 @@ export class Settlement {
     if (!ignoresResult(request)) await this.#results.store(request, SUCCESS, { result, children, call });
     await request.settle('ack');
     this.#log.succeeded(request, outcome);
+    this.#events.succeeded(request, outcome);
   }
 
   async #fail(request: Request, outcome: Ended<'failure'>): Promise<void> {
@@ -113,10 +121,14 @@ export class Settlement {
     }
     if (outcome.embed !== null) await this.#following.failure(request, outcome.embed);
     const acknowledged = request.options.acksOnFailureOrTimeout && unreadable === undefined;
+    if (!acknowledged) this.#events.rejected(request, false);
     await request.settle(acknowledged ? 'ack' : 'drop');
+    this.#events.failed(request, outcome.repr, error.traceback);
   }
 
   async #retry(request: Request, outcome: Ended<'retry'>): Promise<void> {
+    // Before the message: another worker may be done with it in no time.
+    this.#events.retried(request, outcome);
     await this.#following.retry(request, outcome.request);
     if (storesErrors(request)) {
       const { error } = outcome;
@@ -133,10 +145,14 @@ export class Settlement {
       await this.#storeError(request, FAILURE, new TimeLimitExceeded(), [seconds]);
     }
     await this.#following.unrunFailure(request);
-    await request.settle(request.options.acksOnFailureOrTimeout ? 'ack' : 'requeue');
+    const { acksOnFailureOrTimeout } = request.options;
+    if (!acksOnFailureOrTimeout) this.#events.rejected(request, true);
+    await request.settle(acksOnFailureOrTimeout ? 'ack' : 'requeue');
+    this.#events.failed(request, `${TimeLimitExceeded.name}(${seconds})`, null);
   }
 
-  async #terminate(request: Request): Promise<void> {
+  async #terminate(request: Request, { signal }: Ended<'terminated'>): Promise<void> {
+    this.#events.revoked(request, { signal });
     if (storesErrors(request)) await this.#storeError(request, REVOKED, new TaskRevokedError('terminated'));
     await request.settle('ack');
   }
@@ -146,12 +162,15 @@ export class Settlement {
     this.#log.lost(message);
     const { acksLate, rejectOnWorkerLost, acksOnFailureOrTimeout } = request.options;
     if (acksLate && rejectOnWorkerLost) {
+      this.#events.rejected(request, true);
       await request.settle('requeue');
       return;
     }
     if (storesErrors(request)) await this.#storeError(request, FAILURE, new WorkerLostError(message));
     await this.#following.unrunFailure(request);
+    if (!acksOnFailureOrTimeout) this.#events.rejected(request, false);
     await request.settle(acksOnFailureOrTimeout ? 'ack' : 'drop');
+    this.#events.failed(request, `${WorkerLostError.name}(${pythonRepr(message)})`, null);
   }
 
   async #storeError(

@@ -109,9 +109,11 @@ export class Worker {
     this.#parts = parts;
     void pool.failed?.then((error) => this.#fail(error));
     // The order in which a worker starts; it stops in reverse.
+    parts.events.prepare(signal);
     this.#blueprint = new Blueprint(
       [
         { name: 'Pool', start: (starting) => pool.start(starting), stop: () => this.#stopPool() },
+        { name: 'Events', start: () => Promise.resolve(), stop: () => parts.events.close() },
         {
           name: 'Consumer',
           start: (starting) => parts.consumer.start(starting),
@@ -160,8 +162,9 @@ export class Worker {
   }
 
   /** Ends the running tasks; what is not acknowledged by then goes back to the broker when the channel closes. */
-  async #abandon({ state }: WorkerParts): Promise<void> {
+  async #abandon({ state, taskEvents }: WorkerParts): Promise<void> {
     state.abandoned = true;
+    for (const request of state.active.values()) if (request.acksLate) taskEvents.cancelled(request);
     await this.#options.pool.kill();
     const stop = new AbortController();
     await Promise.race([state.idle(), sleep(COLD_SETTLE_MS, stop.signal).catch(() => undefined)]);

@@ -48,23 +48,21 @@ export interface EventSettings {
 }
 
 export const eventTable: Table<EventSettings> = {
-  event_queue_expires: { kind: seconds, default: 60, oldName: 'CELERY_EVENT_QUEUE_EXPIRES', later: true },
-  event_queue_ttl: { kind: seconds, default: 5, oldName: 'CELERY_EVENT_QUEUE_TTL', later: true },
-  event_queue_prefix: { kind: text, default: 'celeryev', oldName: 'CELERY_EVENT_QUEUE_PREFIX', later: true },
+  event_queue_expires: { kind: seconds, default: 60, oldName: 'CELERY_EVENT_QUEUE_EXPIRES' },
+  event_queue_ttl: { kind: seconds, default: 5, oldName: 'CELERY_EVENT_QUEUE_TTL' },
+  event_queue_prefix: { kind: text, default: 'celeryev', oldName: 'CELERY_EVENT_QUEUE_PREFIX' },
   event_queue_exclusive: {
     kind: boolean,
     default: false,
     oldName: 'CELERY_EVENT_QUEUE_EXCLUSIVE',
     since: '5.6',
-    later: true,
   },
   event_queue_durable: {
     kind: boolean,
     default: false,
     oldName: 'CELERY_EVENT_QUEUE_DURABLE',
     since: '5.6',
-    later: true,
   },
-  event_serializer: { kind: text, default: 'json', oldName: 'CELERY_EVENT_SERIALIZER', later: true },
-  event_exchange: { kind: text, default: 'celeryev', oldName: 'CELERY_EVENT_EXCHANGE', later: true },
+  event_serializer: { kind: text, default: 'json', oldName: 'CELERY_EVENT_SERIALIZER' },
+  event_exchange: { kind: text, default: 'celeryev', oldName: 'CELERY_EVENT_EXCHANGE' },
 };

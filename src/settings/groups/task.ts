@@ -304,7 +304,6 @@ export const taskTable: Table<TaskSettings> = {
     kind: boolean,
     default: false,
     oldName: 'CELERY_SEND_TASK_SENT_EVENT',
-    later: true,
   },
   task_serializer: { kind: text, default: 'json', oldName: 'CELERY_TASK_SERIALIZER' },
   task_soft_time_limit: { kind: nullable(seconds), default: null, oldName: 'CELERYD_TASK_SOFT_TIME_LIMIT' },

@@ -302,7 +302,7 @@ export const workerTable: Table<WorkerSettings> = {
     default: 'WARNING',
     oldName: 'CELERY_REDIRECT_STDOUTS_LEVEL',
   },
-  worker_send_task_events: { kind: boolean, default: false, oldName: 'CELERY_SEND_EVENTS', later: true },
+  worker_send_task_events: { kind: boolean, default: false, oldName: 'CELERY_SEND_EVENTS' },
   worker_state_db: { kind: nullable(text), default: null, oldName: 'CELERYD_STATE_DB', later: true },
   worker_task_log_format: {
     kind: logFormat,

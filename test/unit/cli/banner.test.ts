@@ -17,6 +17,7 @@ const facts = {
   file: '/srv/proj/tasks.ts',
   transport: 'amqp://guest:**@127.0.0.1:5672/surface',
   results: 'rpc://',
+  taskEvents: false,
   concurrency: '2 (prefork)',
   queues: [queue('celery')],
   now: new Date(2026, 10, 22, 15, 2, 3),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
+import { EventDispatcher } from '../../../src/app/event-dispatcher.ts';
 import { Celery } from '../../../src/app/celery.ts';
 import type { TaskOptions } from '../../../src/app/options.ts';
 import { BackendStoreError } from '../../../src/core/errors.ts';
@@ -15,6 +16,7 @@ import { Request } from '../../../src/worker/request.ts';
 import { Results } from '../../../src/worker/results.ts';
 import { Settlement } from '../../../src/worker/settle.ts';
 import { WorkerState } from '../../../src/worker/state.ts';
+import { TaskEvents } from '../../../src/worker/task-events.ts';
 import { TaskLog } from '../../../src/worker/task-log.ts';
 import { LogLines } from '../../support/log-lines.ts';
 
@@ -70,10 +72,13 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
     });
   };
   const results = new Results({ backendFor, hostname: 'celery@here', extended: false, logger });
-  const bad = new BadMessages({ accept, logger, results, state });
+  const events = new TaskEvents(
+    new EventDispatcher(app, { hostname: 'celery@here', taskEvents: false, logger }),
+  );
+  const bad = new BadMessages({ accept, logger, results, state, events });
   const { signal } = new AbortController();
   const following = new Following({ app, hostname: 'celery@here', accept, logger, signal });
-  const settlement = new Settlement({ results, following, bad, log: new TaskLog(logger), logger });
+  const settlement = new Settlement({ results, following, bad, log: new TaskLog(logger), events, logger });
   const request = new Request({
     options: task.options,
     ...parseTaskHeaders(envelope.headers),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { EventDispatcher } from '../../../src/app/event-dispatcher.ts';
 import { Celery } from '../../../src/app/celery.ts';
 import { nullLogger } from '../../../src/core/logger.ts';
 import type { Envelope } from '../../../src/message/message.ts';
@@ -9,6 +10,7 @@ import { BadMessages } from '../../../src/worker/bad-messages.ts';
 import type { Request } from '../../../src/worker/request.ts';
 import { Results } from '../../../src/worker/results.ts';
 import { WorkerState } from '../../../src/worker/state.ts';
+import { TaskEvents } from '../../../src/worker/task-events.ts';
 import { Strategies } from '../../../src/worker/strategy.ts';
 
 function scene() {
@@ -24,11 +26,14 @@ function scene() {
     extended: false,
     logger,
   });
+  const events = new TaskEvents(
+    new EventDispatcher(app, { hostname: 'celery@x', taskEvents: false, logger }),
+  );
   const received: Request[] = [];
   const strategies = new Strategies(app.tasks.values(), {
     accept,
     state,
-    bad: new BadMessages({ accept, logger, results, state }),
+    bad: new BadMessages({ accept, logger, results, state, events }),
     logger,
     receive: (request) => {
       received.push(request);
