@@ -232,7 +232,7 @@ describe('resolveSettings', () => {
 describe('what the layers set', () => {
   const layers = [
     layer({ cassandra_table: 'h', task_serializer: 'json', task_protocol: 2, beat_schedule: {} }),
-    layer({ cassandra_table: 'other', event_exchange: 'x', timezone: undefined }, 'app.conf'),
+    layer({ cassandra_table: 'other', worker_timer: 'x', timezone: undefined }, 'app.conf'),
   ];
 
   it('without the defaults', () => {
@@ -241,12 +241,12 @@ describe('what the layers set', () => {
       task_serializer: 'json',
       task_protocol: 2,
       beat_schedule: {},
-      event_exchange: 'x',
+      worker_timer: 'x',
     });
   });
 
   it('that nothing reads yet, unless it is the default anyway', () => {
-    expect(unsupportedSettings(layers)).toEqual(['cassandra_table', 'event_exchange']);
+    expect(unsupportedSettings(layers)).toEqual(['cassandra_table', 'worker_timer']);
   });
 });
 
