@@ -184,8 +184,16 @@ export class ChildProcess implements PoolProcess {
   /** Ends it, and the task that it runs, at once. */
   async kill(): Promise<void> {
     this.#isClosing = true;
-    if (this.#running === undefined) this.#kill('SIGKILL');
-    else this.#end(this.#running, KILL_AFTER_MS);
+    if (this.#running === undefined) {
+      this.#kill('SIGKILL');
+    } else {
+      this.#kill('SIGTERM');
+      this.#deadline?.cancel();
+      // Holds also when the task ends by itself meanwhile: its process may go on.
+      this.#deadline = this.#options.timer.callAfter(KILL_AFTER_MS, () => {
+        this.#kill('SIGKILL');
+      });
+    }
     await this.#exited;
   }
 

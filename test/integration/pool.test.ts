@@ -273,7 +273,7 @@ describe('terminate', () => {
     await withPool({ size: 1 }, async (test) => {
       const events = new Events();
       const ending = test.job('tasks.end_gracefully');
-      events.onState = async () => void test.pool.terminate(ending.id, 'SIGTERM');
+      events.onState = async () => void test.pool.terminate(ending.id, 'SIGUSR2');
       const ended = test.pool.submit(ending, events);
       const next = test.run('tasks.sleep', [0.4]);
       expect((await ended).kind).toBe('success');
@@ -295,6 +295,21 @@ describe('the signal of a task', () => {
     end(test.pool, begun.id);
     expect(await begun.outcome).toEqual(expected);
     expect(test.log).toContain('goodbye: Terminated');
+  });
+});
+
+describe('kill', () => {
+  it('ends the process of a task that ends by itself meanwhile', async () => {
+    await withPool({}, async (test) => {
+      const events = new Events();
+      const deaf = new Promise<void>((resolve) => {
+        events.onState = async () => resolve();
+      });
+      void test.pool.submit(test.job('tasks.ignore_signal'), events);
+      await deaf;
+      await test.pool.kill();
+      expect(isAlive((await events.accepted).pid)).toBe(false);
+    });
   });
 });
 
