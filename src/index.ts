@@ -43,6 +43,7 @@ export type { RetryOptions, TaskContext, TaskRequest } from './app/request.ts';
 export { AsyncResult } from './app/result.ts';
 export type { GetOptions, ResultUpdate, RevokeOptions } from './app/result.ts';
 export type { Route, RouteFunction } from './app/routes.ts';
+export type { SecurityOptions } from './app/security.ts';
 export { sharedTask } from './app/shared-task.ts';
 export type { AnyTask, Task } from './app/task.ts';
 export {

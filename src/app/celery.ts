@@ -29,6 +29,7 @@ import { TaskRegistry } from './registry.ts';
 import { AsyncResult } from './result.ts';
 import { resultHost } from './result-host.ts';
 import type { Router } from './routes.ts';
+import { type SecurityOptions, setupSecurity } from './security.ts';
 import { sendCall } from './send.ts';
 import type {
   AnyTask,
@@ -92,6 +93,7 @@ export class Celery {
   readonly #results = resultHost(this, () => this.#closing.signal);
   readonly #taskHost: TaskHost = this.#hostTasks();
   #configModule: string | undefined;
+  #loadSecurity: (() => void) | undefined;
   #configObject = false;
   #closing = newClosing();
   #configured: Promise<void> | undefined;
@@ -299,8 +301,20 @@ export class Celery {
     return this.#connections.transport();
   }
 
-  /** Works out the options of all tasks, so that what is wrong with them shows now. @throws {ImproperlyConfigured} */
+  /**
+   * Signs every message and takes only messages that a trusted key has signed: the serializer `auth`. It needs
+   * `task_serializer: 'auth'`, `accept_content: ['auth']` and the settings `security_*`, or these options.
+   *
+   * As in Celery it is one for the process: of several apps, the last one's keys are used. The files are read with the first
+   * message, by a worker when it starts.
+   */
+  setupSecurity(options: SecurityOptions = {}): void {
+    this.#loadSecurity = setupSecurity(() => this.settings, options);
+  }
+
+  /** Works out the options of all tasks, and reads the keys, so that what is wrong with them shows now. @throws {ImproperlyConfigured} */
   finalizeTasks(): void {
+    this.#loadSecurity?.();
     for (const definition of this.#definitions.values()) {
       const { backend } = this.#derived().attributesOf(definition).resolved;
       if (backend !== null) this.backendFor(backend);

@@ -4,7 +4,7 @@ import { saferepr, tupleRepr } from '../core/python-repr.ts';
 import type { State } from '../core/states.ts';
 import { isoUtc, parseIso } from '../core/time.ts';
 import type { EncodedValue } from '../message/outcome.ts';
-import { encodeValue } from '../message/registry.ts';
+import { encodePart } from '../message/registry.ts';
 import { errorRepr } from '../message/remote-error.ts';
 import type { Celery } from './celery.ts';
 import { publishRetry } from './call.ts';
@@ -98,7 +98,7 @@ export class RunContext implements TaskContext {
     await this.#host.onState({
       taskId: this.request.id,
       state,
-      meta: encodeValue(meta, app.settings.result_serializer),
+      meta: encodePart(meta, app.settings.result_serializer),
     });
   }
 }

@@ -4,7 +4,7 @@ import { saferepr, tupleRepr } from '../core/python-repr.ts';
 import type { DeliveryInfo, Embed, TaskBody, TaskHeaders } from '../message/message.ts';
 import type { Outcome, ResultTuple, RetryRequest } from '../message/outcome.ts';
 import { decodeTaskBody, NO_EMBED } from '../message/protocol2.ts';
-import { acceptedTypes, DEFAULT_LIMITS, encodeValue } from '../message/registry.ts';
+import { acceptedTypes, DEFAULT_LIMITS, encodePart, encodeValue } from '../message/registry.ts';
 import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import { autoretry, isInstance } from './autoretry.ts';
 import type { Celery } from './celery.ts';
@@ -199,7 +199,7 @@ class Run {
 
   success(value: unknown, task: AnyTask): Outcome {
     const serializer = this.#app.settings.result_serializer;
-    const result = encodeValue(this.#isResultWanted(task) ? value : null, serializer);
+    const result = encodePart(this.#isResultWanted(task) ? value : null, serializer);
     return { kind: 'success', ...this.#ran(), result, repr: saferepr(value, REPR_LENGTH) };
   }
 
@@ -258,7 +258,7 @@ class Run {
     };
     if (!this.#app.settings.result_extended) return ran;
     const serializer = this.#app.settings.result_serializer;
-    return { ...ran, call: { args: encodeValue(args, serializer), kwargs: encodeValue(kwargs, serializer) } };
+    return { ...ran, call: { args: encodePart(args, serializer), kwargs: encodePart(kwargs, serializer) } };
   }
 
   /** A result that nobody reads needs no encoding, and must not fail for want of one. */

@@ -1,4 +1,5 @@
 import { DecodeError } from '../core/errors.ts';
+import { setOwn } from './set-own.ts';
 
 /**
  * JSON with what Python writes and JSON.parse cannot take: integers of any size (BigInt where a number would lose digits)
@@ -172,13 +173,4 @@ class Reader {
         : `cannot decode JSON: unexpected ${JSON.stringify(found)} at position ${this.#at}`,
     );
   }
-}
-
-/** Sets plain data: `__proto__` is a key like any other. */
-function setOwn(object: Record<string, unknown>, key: string, value: unknown): void {
-  if (key !== '__proto__') {
-    object[key] = value;
-    return;
-  }
-  Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
 }

@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 
-import { EncodeError } from '../core/errors.ts';
 import { bytesExtra, dateExtra } from './json-extras.ts';
+import { kindRefused, type Place, placeIn, refused } from './place.ts';
 
 // Deeper values take the road that looks for cycles.
 const PLAIN_DEPTH = 100;
@@ -35,13 +35,6 @@ function isPlainContainer(value: object, depth: number): boolean {
   return true;
 }
 
-/** Where in a value the writer is, for error messages: `[0].when`. */
-interface Place {
-  readonly parent: Place | undefined;
-  readonly key: string | number;
-  readonly value: object;
-}
-
 /**
  * JSON of any value that has such a form: Date and bytes as kombu's extras, BigInt as digits, NaN and Infinity as the bare
  * words that Python writes.
@@ -66,7 +59,7 @@ function written(value: unknown, parent: Place | undefined, key: string | number
     case 'object':
       return value === null ? 'null' : writtenObject(value, parent, key);
     default:
-      throw refused(`a ${typeof value}`, parent, key);
+      throw refused(`a ${typeof value}`, parent, key, 'JSON');
   }
 }
 
@@ -78,13 +71,13 @@ function writtenNumber(value: number): string {
 
 function writtenObject(value: object, parent: Place | undefined, key: string | number): string | undefined {
   if (types.isDate(value)) {
-    if (Number.isNaN(value.getTime())) throw refused('an invalid Date', parent, key);
+    if (Number.isNaN(value.getTime())) throw refused('an invalid Date', parent, key, 'JSON');
     return JSON.stringify(dateExtra(value));
   }
   if (types.isUint8Array(value)) return JSON.stringify(bytesExtra(value));
   if (types.isArrayBuffer(value)) return JSON.stringify(bytesExtra(new Uint8Array(value)));
   if (types.isBoxedPrimitive(value)) return written(value.valueOf(), parent, key);
-  const place = placeIn(value, parent, key);
+  const place = placeIn(value, parent, key, 'JSON');
   const { toJSON } = value as { toJSON?: unknown };
   if (typeof toJSON === 'function') {
     const replacement: unknown = Reflect.apply(toJSON, value, [String(key)]);
@@ -92,7 +85,7 @@ function writtenObject(value: object, parent: Place | undefined, key: string | n
     if (replacement !== value) return written(replacement, place, key);
   }
   const kind = kindRefused(value);
-  if (kind !== undefined) throw refused(kind, parent, key);
+  if (kind !== undefined) throw refused(kind, parent, key, 'JSON');
   return Array.isArray(value) ? writtenArray(value, place) : writtenRecord(value, place);
 }
 
@@ -108,44 +101,4 @@ function writtenRecord(record: object, place: Place): string {
     if (text !== undefined) members.push(`${JSON.stringify(key)}:${text}`);
   }
   return `{${members.join(',')}}`;
-}
-
-/** What JSON.stringify would silently write as `{}`, with what to do instead. */
-function kindRefused(value: object): string | undefined {
-  if (types.isPromise(value)) return 'a Promise (is an await missing?)';
-  if (types.isSet(value)) return 'a Set (make it an array: [...set])';
-  if (types.isMap(value)) return 'a Map (make it an object: Object.fromEntries(map))';
-  if (types.isNativeError(value) || value instanceof Error) return 'an Error (throw it, or send its message)';
-  if (types.isRegExp(value)) return 'a RegExp (send its source)';
-  if (ArrayBuffer.isView(value)) return 'a typed array (make it an array: Array.from(array))';
-  return undefined;
-}
-
-function placeIn(value: object, parent: Place | undefined, key: string | number): Place {
-  let depth = 0;
-  for (let above = parent; above !== undefined; above = above.parent) {
-    if (above.value === value) throw refused('an object that contains itself', parent, key);
-    depth += 1;
-  }
-  if (depth > MAX_DEPTH) throw new EncodeError(`cannot encode as JSON: more than ${MAX_DEPTH} levels`);
-  return { parent, key, value };
-}
-
-// Python's decoder gives up near 1000 levels; what is deeper could not be read there.
-const MAX_DEPTH = 900;
-
-function refused(what: string, parent: Place | undefined, key: string | number): EncodeError {
-  if (parent === undefined) return new EncodeError(`cannot encode ${what} as JSON`);
-  return new EncodeError(`cannot encode ${what} as JSON, at ${pathOf(parent, key)}`);
-}
-
-function pathOf(parent: Place, key: string | number): string {
-  const keys: (string | number)[] = [key];
-  for (let above = parent; above.parent !== undefined; above = above.parent) keys.unshift(above.key);
-  return keys
-    .map((part) => {
-      if (typeof part === 'number') return `[${part}]`;
-      return /^[A-Za-z_$][\w$]*$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`;
-    })
-    .join('');
 }

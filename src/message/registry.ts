@@ -1,23 +1,42 @@
 import { ContentDisallowed, DecodeError, ImproperlyConfigured } from '../core/errors.ts';
 import { decompress } from './compression.ts';
 import { jsonSerializer } from './json.ts';
+import { msgpackSerializer } from './msgpack.ts';
 import type { EncodedValue } from './outcome.ts';
+import { rawSerializer } from './raw.ts';
 import type { Serializer } from './serializer.ts';
+import { yamlSerializer } from './yaml.ts';
 
-const SERIALIZERS: readonly Serializer[] = [jsonSerializer];
+// As in kombu there is one table for the process: what a message says of its body means the same to every app in it.
+const byName = new Map<string, Serializer>();
+const byType = new Map<string, Serializer>();
 
-const byName = new Map(SERIALIZERS.map((serializer) => [serializer.name, serializer]));
-const byType = new Map(SERIALIZERS.map((serializer) => [serializer.contentType, serializer]));
+/** Adds a serializer, in place of one that has its name or reads its content type. */
+export function registerSerializer(serializer: Serializer): void {
+  byName.set(serializer.name, serializer);
+  byType.set(serializer.contentType, serializer);
+}
+
+for (const serializer of [jsonSerializer, msgpackSerializer, yamlSerializer, rawSerializer]) {
+  registerSerializer(serializer);
+}
+
+/** What to do about serializers of Celery's that are not there. */
+const ABSENT: ReadonlyMap<string, string> = new Map([
+  ['auth', 'the serializer auth is there after app.setupSecurity(), which reads the security_* settings'],
+  [
+    'pickle',
+    'the serializer pickle is read by Python only, and runs what it reads; use json, msgpack or yaml',
+  ],
+]);
 
 /** @throws {ImproperlyConfigured} when there is no such serializer */
 export function serializerByName(name: string): Serializer {
   const serializer = byName.get(name);
-  if (serializer === undefined) {
-    throw new ImproperlyConfigured(
-      `there is no serializer '${name}'; there are: ${[...byName.keys()].join(', ')}`,
-    );
-  }
-  return serializer;
+  if (serializer !== undefined) return serializer;
+  throw new ImproperlyConfigured(
+    ABSENT.get(name) ?? `there is no serializer '${name}'; there are: ${[...byName.keys()].join(', ')}`,
+  );
 }
 
 /**
@@ -46,29 +65,33 @@ export interface DecodeLimits {
 /** 256 MiB. */
 export const DEFAULT_LIMITS: DecodeLimits = { maxInflatedBytes: 256 * 1024 * 1024 };
 
-/** Celery's serializers that are not here, by content type: what the sender calls them. */
-const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
-  ['application/x-python-serialize', 'pickle'],
-  ['application/x-yaml', 'yaml'],
-  ['application/x-msgpack', 'msgpack'],
-]);
-
 /**
  * Checks that bodies of this type may be decoded.
  * @throws {ContentDisallowed} which says what to set, and where
  */
 export function checkContentType(type: string, accept: ReadonlySet<string>): void {
   if (accept.has(type)) return;
-  const own = byType.get(type)?.name;
-  const name = own ?? FOREIGN_NAMES.get(type);
   const accepted = [...accept].join(', ');
   throw new ContentDisallowed(
-    `Refusing to deserialize untrusted content of type ${name === undefined ? shown(type) : `${name} (${type})`}; ` +
-      `accept_content allows: ${accepted === '' ? 'nothing' : accepted}. ` +
-      (own === undefined
-        ? "Set task_serializer = 'json' in the app that sends it."
-        : `Add '${own}' to accept_content here.`),
+    `Refusing to deserialize untrusted content of type ${nameOf(type)}; ` +
+      `accept_content allows: ${accepted === '' ? 'nothing' : accepted}. ${adviceOn(type)}`,
   );
+}
+
+const PICKLE_TYPE = 'application/x-python-serialize';
+
+function nameOf(type: string): string {
+  const name = type === PICKLE_TYPE ? 'pickle' : byType.get(type)?.name;
+  return name === undefined ? shown(type) : `${name} (${type})`;
+}
+
+function adviceOn(type: string): string {
+  const name = byType.get(type)?.name;
+  if (name === rawSerializer.name) {
+    return "If it is signed, call app.setupSecurity() here; else set task_serializer = 'json' in the app that sends it.";
+  }
+  if (name !== undefined) return `Add '${name}' to accept_content here.`;
+  return "Set task_serializer = 'json' (for results: result_serializer = 'json') in the app that sends it.";
 }
 
 /** A body that was let in, decompressed, with the serializer that reads it. */
@@ -131,6 +154,16 @@ export function decodeBody(
 /** @throws {EncodeError} when the value has no form in that serializer */
 export function encodeValue(value: unknown, serializerName: string): EncodedValue {
   return { serializer: serializerName, bytes: serializerByName(serializerName).encode(value) };
+}
+
+/**
+ * A value that will be part of a document in that serializer: where the serializer wraps another one, only the whole document
+ * is wrapped.
+ * @throws {EncodeError} when the value has no form in that serializer
+ */
+export function encodePart(value: unknown, serializerName: string): EncodedValue {
+  const serializer = serializerByName(serializerName);
+  return encodeValue(value, (serializer.wrapping?.inner ?? serializer).name);
 }
 
 /** @throws {DecodeError} when the bytes are not of that serializer's form */

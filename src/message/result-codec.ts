@@ -1,10 +1,9 @@
 import { DecodeError } from '../core/errors.ts';
 import { EXCEPTION_STATES } from '../core/states.ts';
 import { isoUtc, parseIso } from '../core/time.ts';
-import { encodeJson } from './json.ts';
-import { jsonMembers } from './json-members.ts';
+import { type DocumentMembers, documentMembers, type DocumentWriter, documentWriter } from './document.ts';
 import type { EncodedValue, ResultTuple } from './outcome.ts';
-import { decodeValue, encodeValue, serializerByName } from './registry.ts';
+import { serializerByName } from './registry.ts';
 import { errorFromJson, errorToJson } from './remote-error.ts';
 import type { ExtendedMeta, ResultMeta } from './result-meta.ts';
 
@@ -17,7 +16,9 @@ export type MetaForm = 'key-value' | 'rpc';
  * @throws {EncodeError} when a part has no form in the serializer
  */
 export function encodeMeta(meta: ResultMeta, form: MetaForm, serializer: string): Buffer {
-  const writer = new DocumentWriter(serializer);
+  const { wrapping } = serializerByName(serializer);
+  if (wrapping !== undefined) return wrapping.wrap(encodeMeta(meta, form, wrapping.inner.name));
+  const writer = documentWriter(serializer);
   if (form === 'rpc') writer.member('task_id', meta.taskId);
   writer.member('status', meta.status);
   if (meta.error !== null) writer.member('result', errorToJson(meta.error));
@@ -45,49 +46,17 @@ function extendedMembers(writer: DocumentWriter, extended: ExtendedMeta): void {
   for (const [name, value] of Object.entries(extended.stamps ?? {})) writer.member(name, value);
 }
 
-/** Puts a document together of parts, some of which are bytes already. */
-class DocumentWriter {
-  readonly #serializer: string;
-  readonly #parts: Buffer[] = [];
-  #text = '{';
-
-  constructor(serializer: string) {
-    // Throws when there is none of that name; the documents themselves are JSON.
-    this.#serializer = serializerByName(serializer).name;
-  }
-
-  member(name: string, value: unknown): void {
-    this.#text += `${this.#key(name)}${encodeJson(value)}`;
-  }
-
-  encoded(name: string, value: EncodedValue | null): void {
-    if (value === null) {
-      this.member(name, null);
-      return;
-    }
-    const { bytes } =
-      value.serializer === this.#serializer ? value : encodeValue(decodeValue(value), this.#serializer);
-    this.#parts.push(Buffer.from(this.#text + this.#key(name), 'utf8'), bytes);
-    this.#text = '';
-  }
-
-  end(): Buffer {
-    const last = Buffer.from(`${this.#text}}`, 'utf8');
-    return this.#parts.length === 0 ? last : Buffer.concat([...this.#parts, last]);
-  }
-
-  #key(name: string): string {
-    const separator = this.#text === '{' ? '' : ',';
-    return `${separator}${JSON.stringify(name)}:`;
-  }
-}
-
 /**
  * Reads a result document of either form; the value itself stays encoded.
  * @throws {DecodeError} when the bytes are not such a document
  */
 export function decodeMeta(bytes: Buffer, serializer: string): ResultMeta {
-  const reader = new DocumentReader(bytes, serializer);
+  const { wrapping } = serializerByName(serializer);
+  if (wrapping !== undefined) {
+    const inside = wrapping.unwrap(bytes);
+    return decodeMeta(inside.bytes, inside.serializer.name);
+  }
+  const reader = new MetaReader(documentMembers(bytes, serializer));
   const status = reader.text('status');
   const taskId = reader.text('task_id');
   if (status === null) throw new DecodeError("a result document without 'status'");
@@ -108,33 +77,23 @@ export function decodeMeta(bytes: Buffer, serializer: string): ResultMeta {
   };
 }
 
-const QUOTE = 0x22;
+class MetaReader {
+  readonly #members: DocumentMembers;
 
-class DocumentReader {
-  readonly #members: Map<string, Buffer>;
-  readonly #serializer: string;
-
-  constructor(bytes: Buffer, serializer: string) {
-    this.#serializer = serializerByName(serializer).name;
-    this.#members = jsonMembers(bytes);
+  constructor(members: DocumentMembers) {
+    this.#members = members;
   }
 
   value(name: string): unknown {
-    const bytes = this.#members.get(name);
-    return bytes === undefined ? null : serializerByName(this.#serializer).decode(bytes);
+    return this.#members.value(name);
   }
 
   text(name: string): string | null {
-    // Most are null, which need not be decoded.
-    const value = this.#members.get(name)?.[0] === QUOTE ? this.value(name) : null;
-    return typeof value === 'string' ? value : null;
+    return this.#members.text(name);
   }
 
-  /** Null for null as well, which says the same in fewer bytes. */
   encoded(name: string): EncodedValue | null {
-    const bytes = this.#members.get(name);
-    if (bytes === undefined || (bytes.length === 4 && bytes.toString('latin1') === 'null')) return null;
-    return { serializer: this.#serializer, bytes };
+    return this.#members.encoded(name);
   }
 
   children(): readonly ResultTuple[] | null {

@@ -1,3 +1,15 @@
+/** How a serializer puts the bytes of another one into its own form: `auth`, which signs them. */
+export interface Wrapping {
+  /** What the values are encoded with. */
+  readonly inner: Serializer;
+  wrap(bytes: Buffer): Buffer;
+  /**
+   * What was wrapped, and what reads it.
+   * @throws {SecurityError} when it is not to be trusted
+   */
+  unwrap(body: Buffer): { readonly serializer: Serializer; readonly bytes: Buffer };
+}
+
 /** A serializer by its name in `task_serializer` and its content type on the wire. */
 export interface Serializer {
   /** As in settings, e.g. `json`. */
@@ -24,4 +36,6 @@ export interface Serializer {
    * @throws {DecodeError} for an extra of an unknown type.
    */
   revive(value: unknown): unknown;
+  /** Only of a serializer around another one. */
+  readonly wrapping?: Wrapping;
 }

@@ -1,5 +1,11 @@
 import type { Logger } from '../core/logger.ts';
-import { ContentDisallowed, DecodeError, InvalidTaskError, NotRegistered } from '../core/errors.ts';
+import {
+  ContentDisallowed,
+  DecodeError,
+  InvalidTaskError,
+  NotRegistered,
+  SecurityError,
+} from '../core/errors.ts';
 import { pythonRepr, saferepr } from '../core/python-repr.ts';
 import type { Envelope } from '../message/message.ts';
 import type { RemoteError } from '../message/outcome.ts';
@@ -141,6 +147,7 @@ const READING_ERRORS: ReadonlySet<string> = new Set([
   DecodeError.name,
   ContentDisallowed.name,
   InvalidTaskError.name,
+  SecurityError.name,
 ]);
 
 /** Its headers, of those that make no sense only what says whom to tell. */

@@ -1,7 +1,7 @@
 import type { Logger } from '../core/logger.ts';
 import { STARTED } from '../core/states.ts';
 import type { Outcome } from '../message/outcome.ts';
-import { encodeValue } from '../message/registry.ts';
+import { encodePart } from '../message/registry.ts';
 import type { JobEvents, Pool, PoolProcess, StateUpdate } from '../pool/pool.ts';
 import type { Holding } from './holding.ts';
 import type { Prefetch } from './prefetch.ts';
@@ -171,7 +171,7 @@ class Run implements JobEvents {
 
   #storeStarted({ pid }: PoolProcess): void {
     const { results, resultSerializer, hostname } = this.#options;
-    const result = encodeValue({ pid, hostname }, resultSerializer);
+    const result = encodePart({ pid, hostname }, resultSerializer);
     this.#track(results.store(this.#request, STARTED, { result }));
   }
 

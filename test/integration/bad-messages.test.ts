@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { brotliCompressSync, constants, deflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RawMessage } from '../support/bad-worker.ts';
 import { BadWorker, goodMessage } from '../support/bad-worker.ts';
@@ -71,14 +72,24 @@ const disallowed = (type: string, shown: string): BadMessage =>
   undecodable(
     type === '' ? 'no content type' : type,
     { body: Buffer.from([0x80, 2, 0x4b, 5, 0x2e]), contentType: type, contentEncoding: 'binary' },
-    `Refusing to deserialize untrusted content of type ${shown}; accept_content allows: application/json. ` +
-      "Set task_serializer = 'json' in the app that sends it.",
+    `Refusing to deserialize untrusted content of type ${shown}; accept_content allows: application/json, ` +
+      "application/x-msgpack, application/x-yaml. Set task_serializer = 'json' (for results: result_serializer = 'json') in " +
+      'the app that sends it.',
     'ContentDisallowed',
   );
 
 const NOT_PARTS = 'the body of the task message is not [args, kwargs, embed]';
 const NOT_TIME = ': expected ISO 8601, such as 2030-01-02T03:04:05+00:00';
 const LIMITS = '[hard, soft] in seconds';
+
+const MSGPACK = { contentType: 'application/x-msgpack', contentEncoding: 'binary' } as const;
+const YAML = { contentType: 'application/x-yaml' } as const;
+
+const SPACES = Buffer.alloc(300_000_000, ' ');
+const BOMBS: Readonly<Record<string, Buffer>> = {
+  'application/x-gzip': deflateSync(SPACES),
+  'application/x-brotli': brotliCompressSync(SPACES, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+};
 
 const CASES: readonly BadMessage[] = [
   unknownTask('tasks.nosuch'),
@@ -97,16 +108,67 @@ const CASES: readonly BadMessage[] = [
   ),
   undecodable(
     'an unknown compression',
-    { headers: { compression: 'application/x-brotli' } },
-    'cannot decompress a body compressed as application/x-brotli; there are: application/x-gzip',
+    { headers: { compression: 'application/x-lzma' } },
+    'cannot decompress a body compressed as application/x-lzma; there are: application/x-gzip, application/x-bz2, ' +
+      'application/x-brotli, application/zstd',
+  ),
+  ...Object.entries({ zlib: 'x-gzip', bzip2: 'x-bz2', brotli: 'x-brotli', zstd: 'zstd' }).map(
+    ([name, type]) =>
+      undecodable(
+        `not what its compression says: ${name}`,
+        { headers: { compression: `application/${type}` } },
+        `cannot decompress the body: the ${name} stream is damaged`,
+      ),
+  ),
+  // Each would be 300 MB and more of spaces, and then [[1, 2], {}, {}].
+  ...Object.entries(BOMBS).map(([type, body]) =>
+    undecodable(
+      `a bomb in ${type}`,
+      { body, headers: { compression: type } },
+      `a body of ${body.length} compressed bytes inflates to more than 268435456`,
+    ),
   ),
   undecodable(
-    'not what its compression says',
-    { headers: { compression: 'application/x-gzip' } },
-    'cannot decompress the body: the zlib stream is damaged',
+    'msgpack cut off',
+    { ...MSGPACK, body: Buffer.from([0x93, 0x92, 1]) },
+    'cannot decode msgpack: it ends too early',
+  ),
+  undecodable(
+    'msgpack that announces four billion items',
+    { ...MSGPACK, body: Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff, 1]) },
+    'cannot decode msgpack: it ends too early',
+  ),
+  undecodable(
+    'an unknown extension of msgpack',
+    { ...MSGPACK, body: Buffer.from([0x93, 0xd4, 5, 0, 0x80, 0x80]) },
+    'cannot decode msgpack: a value of the extension type 5, which is not known here',
+  ),
+  undecodable('YAML that is none', { ...YAML, body: '[[1, 2' }, 'cannot decode YAML: '),
+  undecodable(
+    "an object of Python's in YAML",
+    { ...YAML, body: '[[!!python/object/apply:os.system ["true"]], {}, {}]' },
+    'cannot decode YAML: Unresolved tag: tag:yaml.org,2002:python/object/apply:os.system',
+  ),
+  undecodable(
+    'YAML whose aliases explode',
+    {
+      ...YAML,
+      body: Array.from({ length: 9 }, (_, level) => {
+        const item = level === 0 ? '1' : `*a${level - 1}`;
+        return `a${level}: &a${level} [${Array(9).fill(item).join(', ')}]`;
+      }).join('\n'),
+    },
+    'cannot decode YAML: Excessive alias count indicates a resource exhaustion attack',
   ),
   disallowed('application/x-python-serialize', 'pickle (application/x-python-serialize)'),
-  disallowed('application/x-yaml', 'yaml (application/x-yaml)'),
+  undecodable(
+    'application/data',
+    { contentType: 'application/data' },
+    'Refusing to deserialize untrusted content of type raw (application/data); accept_content allows: ' +
+      'application/json, application/x-msgpack, application/x-yaml. If it is signed, call app.setupSecurity() here; else ' +
+      "set task_serializer = 'json' in the app that sends it.",
+    'ContentDisallowed',
+  ),
   disallowed('text/html', 'text/html'),
   disallowed('', '(none)'),
   invalidBody('a number', '5', NOT_PARTS),

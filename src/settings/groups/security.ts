@@ -40,15 +40,13 @@ export const securityTable: Table<SecuritySettings> = {
     kind: nullable(text),
     default: null,
     oldName: 'CELERY_SECURITY_CERTIFICATE',
-    later: true,
   },
   security_cert_store: {
     kind: nullable(text),
     default: null,
     oldName: 'CELERY_SECURITY_CERT_STORE',
-    later: true,
   },
-  security_key: { kind: nullable(text), default: null, oldName: 'CELERY_SECURITY_KEY', later: true },
+  security_key: { kind: nullable(text), default: null, oldName: 'CELERY_SECURITY_KEY' },
   security_key_password: {
     kind: nullable(
       oneOf<[string, Uint8Array]>(
@@ -59,7 +57,6 @@ export const securityTable: Table<SecuritySettings> = {
     default: null,
     oldName: 'CELERY_SECURITY_KEY_PASSWORD',
     since: '5.3',
-    later: true,
   },
-  security_digest: { kind: text, default: 'sha256', oldName: 'CELERY_SECURITY_DIGEST', later: true },
+  security_digest: { kind: text, default: 'sha256', oldName: 'CELERY_SECURITY_DIGEST' },
 };

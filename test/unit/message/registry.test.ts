@@ -34,7 +34,11 @@ describe('registry', () => {
   it('knows serializers by name', () => {
     expect(serializerByName('json').contentType).toBe('application/json');
     expect(() => serializerByName('pickle')).toThrow(ImproperlyConfigured);
-    expect(() => serializerByName('pickle')).toThrow("there is no serializer 'pickle'; there are: json");
+    expect(() => serializerByName('pickle')).toThrow('the serializer pickle is read by Python only');
+    expect(() => serializerByName('auth')).toThrow('after app.setupSecurity()');
+    expect(() => serializerByName('yml')).toThrow(
+      "there is no serializer 'yml'; there are: json, msgpack, yaml, raw",
+    );
   });
 
   it('reads accept_content by name and by type', () => {
@@ -74,7 +78,7 @@ describe('decodeBody', () => {
       'pickle',
       { contentType: 'application/x-python-serialize' },
       ContentDisallowed,
-      "Refusing to deserialize untrusted content of type pickle (application/x-python-serialize); accept_content allows: application/json. Set task_serializer = 'json' in the app that sends it.",
+      "Refusing to deserialize untrusted content of type pickle (application/x-python-serialize); accept_content allows: application/json. Set task_serializer = 'json' (for results: result_serializer = 'json') in the app that sends it.",
     ],
     ['no type', { contentType: '' }, ContentDisallowed, '(none)'],
     [
@@ -104,10 +108,22 @@ describe('decodeBody', () => {
       'the zlib stream is damaged',
     ],
     [
-      'bzip2',
-      { headers: { compression: 'application/x-bz2' } },
+      'lzma',
+      { headers: { compression: 'application/x-lzma' } },
       DecodeError,
-      'compressed as application/x-bz2; there are: application/x-gzip',
+      'compressed as application/x-lzma; there are: application/x-gzip, application/x-bz2',
+    ],
+    [
+      'yaml',
+      { contentType: 'application/x-yaml' },
+      ContentDisallowed,
+      "yaml (application/x-yaml); accept_content allows: application/json. Add 'yaml' to accept_content here.",
+    ],
+    [
+      'signed or raw',
+      { contentType: 'application/data' },
+      ContentDisallowed,
+      "If it is signed, call app.setupSecurity() here; else set task_serializer = 'json'",
     ],
     ['odd header', { headers: { compression: 1 } }, DecodeError, 'the compression header is not text'],
   ])('refuses: %s', (_name, overrides, error, text) => {
@@ -124,7 +140,7 @@ describe('decodeBody', () => {
   });
 
   it('refuses to compress as it cannot', () => {
-    expect(() => compress(Buffer.from('x'), 'brotli')).toThrow(EncodeError);
+    expect(() => compress(Buffer.from('x'), 'lzma')).toThrow(EncodeError);
     expect(compress(Buffer.from('x'), 'zlib').bytes[0]).toBe(0x78);
   });
 });
