@@ -97,11 +97,11 @@ describe('a program of one’s own', () => {
     project = createProject({
       'lib/tasks.js': APP,
       'send.js': SEND,
-      'celeryconfig.mjs': `${CONFIG}export const security_digest = 'sha512';\n`,
+      'celeryconfig.mjs': `${CONFIG}export const result_exchange = 'mine';\n`,
     });
     const { code, stderr } = await run('send.js');
     expect(code).toBe(0);
-    expect(stderr.match(/security_digest/g)).toHaveLength(1);
+    expect(stderr.match(/result_exchange/g)).toHaveLength(1);
   });
 
   test('runs as CommonJS', async () => {

@@ -205,10 +205,10 @@ describe('ready', () => {
 
   it('warns once of settings that have no effect yet', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
-    const app = appIn({ security_digest: 'sha512' });
+    const app = appIn({ result_exchange: 'mine' });
     await Promise.all([app.ready(), app.ready()]);
     await app.ready();
-    expect(warn.mock.calls).toEqual([[expect.stringContaining('security_digest'), 'CeleryWarning']]);
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('result_exchange'), 'CeleryWarning']]);
     warn.mockRestore();
   });
 });
