@@ -338,7 +338,7 @@ export class Celery {
   }
 
   async #configure(): Promise<void> {
-    const { applyConfig } = await import('./loader.ts');
+    const { applyConfig } = await import('./config-file.ts');
     const chosen = this.#configObject || this.#configModule !== undefined;
     const configModule = chosen ? undefined : processEnvironment().CELERY_CONFIG_MODULE;
     await applyConfig(this, { cwd: process.cwd(), file: this.file, configModule });
