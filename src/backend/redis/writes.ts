@@ -12,7 +12,7 @@ const MAX_BYTES = 1_000_000;
 /** The longest string that Redis keeps. */
 const MAX_DOCUMENT_BYTES = 536_870_912;
 /** How long closing waits for the server's last answers. */
-const CLOSE_MS = 5_000;
+const CLOSE_MS = 3_000;
 
 const SCRIPT_SHA = createHash('sha1').update(STORE_SCRIPT).digest('hex');
 
