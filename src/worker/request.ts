@@ -59,7 +59,7 @@ export class Request {
   readonly #logger: Logger;
   #delivery: Delivery;
   #session: Session;
-  #settled = false;
+  #verdict: Verdict | undefined;
 
   constructor(parts: RequestParts) {
     this.options = parts.options;
@@ -93,7 +93,12 @@ export class Request {
 
   /** Its delivery waits for a verdict. */
   get unsettled(): boolean {
-    return !this.#settled;
+    return this.#verdict === undefined;
+  }
+
+  /** Its message goes back to the queue: what comes of it again is to run again. */
+  get givenBack(): boolean {
+    return this.#verdict === 'requeue';
   }
 
   get expired(): boolean {
@@ -104,13 +109,13 @@ export class Request {
   rejoin(delivery: Delivery, session: Session): void {
     this.#delivery = delivery;
     this.#session = session;
-    this.#settled = false;
+    this.#verdict = undefined;
   }
 
   /** Gives the verdict, once; later ones are ignored. Never rejects. */
   async settle(verdict: Verdict): Promise<void> {
-    if (this.#settled) return;
-    this.#settled = true;
+    if (this.#verdict !== undefined) return;
+    this.#verdict = verdict;
     const session = this.#session;
     const isLost = (): boolean => !session.open;
     if (isLost()) {

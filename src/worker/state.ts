@@ -91,7 +91,7 @@ export class WorkerState implements MissedVerdicts {
    */
   running(id: string, retries: number): Request | undefined {
     const request = this.active.get(id);
-    if (request?.headers.retries !== retries) return undefined;
+    if (request?.headers.retries !== retries || request.givenBack) return undefined;
     // An early acknowledgement that did not get through: the delivery that comes now gets its own verdict.
     this.missed(id, retries);
     return request;

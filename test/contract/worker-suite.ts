@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Celery } from '../../src/app/celery.ts';
 import type { TaskOptions } from '../../src/app/options.ts';
+import { Reject } from '../../src/core/errors.ts';
 import type { Envelope } from '../../src/message/message.ts';
 import type { Settings } from '../../src/settings/settings.ts';
 import type { Channel } from '../../src/transport/transport.ts';
@@ -69,6 +70,10 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
         if (self.request.retries < failures) throw self.retry({ countdown: 0.1, exc: new Error('again') });
         return self.request.retries;
       });
+      app.task('tasks.again', { ...task, acksLate: true, bind: true }, (self) => {
+        if (!self.request.deliveryInfo.redelivered) throw new Reject('not yet', true);
+        return 'second';
+      });
       app.task('tasks.progress', { ...task, bind: true }, async (self, gate: string) => {
         await self.updateState('PROGRESS', { done: 1 });
         await new Promise<void>((resolve) => gates.set(gate, resolve));
@@ -124,6 +129,13 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
     }
 
     describe('tasks', () => {
+      test('run again, here too, when they reject their message to its queue', async () => {
+        const { app } = await start(makeApp());
+        const results = await Promise.all([1, 2, 3].map(() => send(app, 'tasks.again')));
+        const values = await Promise.all(results.map((result) => result.get({ timeout: 20 })));
+        expect(values).toEqual(['second', 'second', 'second']);
+      });
+
       test('run, and their results come back', async () => {
         const { app, log, worker } = await start(makeApp());
         const results = await Promise.all([...Array(20).keys()].map((n) => send(app, 'tasks.add', [n, 1])));
