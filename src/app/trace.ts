@@ -19,16 +19,20 @@ import type { AnyTask } from './task.ts';
 /** What the tracer needs of a job. */
 export interface TraceJob {
   readonly id: string;
+  /** Registered name of the task. */
   readonly task: string;
   readonly headers: TaskHeaders;
+  /** Headers that are not Celery's own: `request.headers`. */
   readonly userHeaders: Readonly<Record<string, unknown>> | null;
   readonly body: Buffer;
   readonly contentType: string;
   readonly contentEncoding: string;
+  /** The `compression` header, when the body is compressed. */
   readonly compression?: string;
   readonly deliveryInfo: DeliveryInfo;
   readonly replyTo: string | null;
   readonly correlationId: string | null;
+  /** Node name of this worker. */
   readonly hostname: string;
   /** Runs in the caller's process. */
   readonly isEager?: boolean;

@@ -1,25 +1,9 @@
+import type { TraceJob } from '../app/trace.ts';
 import type { Service } from '../core/lifecycle.ts';
-import type { DeliveryInfo, TaskHeaders } from '../message/message.ts';
 import type { EncodedValue, Outcome } from '../message/outcome.ts';
 
 /** One task to run: headers read, body as the bytes that arrived. */
-export interface Job {
-  readonly id: string;
-  /** Registered name of the task. */
-  readonly task: string;
-  readonly headers: TaskHeaders;
-  /** Headers that are not Celery's own: `request.headers`. */
-  readonly userHeaders: Readonly<Record<string, unknown>> | null;
-  readonly body: Buffer;
-  readonly contentType: string;
-  readonly contentEncoding: string;
-  /** The `compression` header, when the body is compressed. */
-  readonly compression?: string;
-  readonly deliveryInfo: DeliveryInfo;
-  readonly replyTo: string | null;
-  readonly correlationId: string | null;
-  /** Node name of this worker. */
-  readonly hostname: string;
+export interface Job extends Omit<TraceJob, 'isEager'> {
   /** Seconds from the start in the child; undefined = no limit. */
   readonly timeLimit: number | undefined;
   /**
