@@ -9,34 +9,33 @@ import type { ResolvedSettings } from '../../settings/settings.ts';
  * @throws {@link ImproperlyConfigured}, which never shows the password
  */
 export function redisBackendAddress(url: string, settings: ResolvedSettings): RedisAddress {
-  return redisAddress(completed(url, settings), {
+  const address = redisAddress(completed(url, settings), {
     useSsl: settings.redis_backend_use_ssl ?? false,
     transportOptions: settings.result_backend_transport_options,
     settings: { useSsl: 'redis_backend_use_ssl', transportOptions: 'result_backend_transport_options' },
   });
+  const user = address.user ?? settings.redis_username ?? undefined;
+  const password = address.password ?? settings.redis_password ?? undefined;
+  return { ...address, user, password };
 }
 
+/** With the host, port and database of the settings where a URL has none. */
 function completed(url: string, settings: ResolvedSettings): string {
-  const start = /^(rediss?):\/\//i.exec(url);
-  if (start === null) return url;
-  const { user, password, host, port, path } = parseUrl(url);
-  const name = settings.redis_username ?? undefined;
-  const secret = settings.redis_password ?? undefined;
-  const who = `${part(user ?? name)}${password === undefined && secret === undefined ? '' : `:${part(password ?? secret)}`}`;
-  const place = part(host ?? settings.redis_host ?? 'localhost').replaceAll('%3A', ':');
+  const [, start, who = '', place = '', rest = ''] =
+    /^(rediss?:\/\/)([^/?#]*@)?([^/?#]*)(.*)$/i.exec(url) ?? [];
+  if (start === undefined) return url;
+  const { host, port, path } = parseUrl(url);
   const number = port ?? settings.redis_port;
-  const bare = host === undefined && path === '';
-  const query = url.includes('?') ? url.slice(url.indexOf('?')) : '';
+  const server = host === undefined ? written(settings.redis_host ?? 'localhost') : place;
+  const named = host !== undefined && port !== undefined;
+  const bare = host === undefined && path === '' && settings.redis_db !== null;
   return [
-    start[0],
-    who === '' ? '' : `${who}@`,
-    place.includes(':') ? `[${place}]` : place,
-    number === null ? '' : `:${String(number)}`,
-    `/${bare && settings.redis_db !== null ? String(settings.redis_db) : path}`,
-    query,
+    start + who + server,
+    named || number === null ? '' : `:${String(number)}`,
+    bare ? `/${String(settings.redis_db)}${rest.replace(/^\//, '')}` : rest,
   ].join('');
 }
 
-function part(text: string | undefined): string {
-  return encodeURIComponent(text ?? '');
+function written(host: string): string {
+  return host.includes(':') ? `[${host}]` : encodeURIComponent(host);
 }
