@@ -165,8 +165,11 @@ describe.skipIf(!hasRedis || python === undefined)('one Redis with a Python Cele
     expect(await backend.fetch(forgotten ?? '')).toBeUndefined();
   });
 
-  it('a worker’s results are read by us and by Python', async () => {
-    await using app = new Celery('tests', { broker: `memory://${randomUUID()}`, backend: server.url() });
+  it.each<[string, () => string]>([
+    ['memory://', () => `memory://${randomUUID()}`],
+    ['redis://', () => server.url(1)],
+  ])('a worker’s results are read by us and by Python: over %s', async (_, broker) => {
+    await using app = new Celery('tests', { broker: broker(), backend: server.url() });
     app.markConfigured();
     const add = app.task('tasks.add', (x: number, y: number) => x + y);
     const fail = app.task('tasks.fail', () => {
