@@ -12,19 +12,19 @@ const FIND_AT_ONCE = 50;
 const RENEW_AT_LEAST_MS = 30_000;
 const RECOVER_AT_LEAST_MS = 10_000;
 
-interface HeldMessage {
+export interface HeldMessage {
   readonly tag: string;
+  /** Proves that it is still ours: nobody else writes the same. */
+  score: string;
   /** The list it came from. */
   readonly list: string;
 }
 
-/** What a lost connection held: nobody but its own process may touch it before the hold ends. */
+/** What a lost connection held. */
 export interface Leftover {
   readonly messages: readonly HeldMessage[];
   /** Acknowledged, but perhaps never heard of by the server. */
-  readonly acked: readonly string[];
-  /** By `performance.now()`. */
-  readonly untilMs: number;
+  readonly acked: readonly HeldMessage[];
 }
 
 /**
@@ -45,11 +45,9 @@ export class HeldMessages {
   readonly #options: RedisOptions;
   readonly #bindings: Bindings;
   readonly #held = new Map<number, HeldMessage>();
-  #acked: string[] = [];
-  readonly #unheard = new Set<string>();
+  #acked: HeldMessage[] = [];
+  readonly #unheard = new Set<HeldMessage>();
   #turn: Deferred<void> | undefined;
-  /** Everything held is held for one lease from then on, by `performance.now()`. */
-  #renewedMs = performance.now();
   #renewal: NodeJS.Timeout | undefined;
   #recovery: NodeJS.Timeout | undefined;
 
@@ -60,9 +58,7 @@ export class HeldMessages {
     this.#bindings = bindings;
   }
 
-  /** @param takenMs when the server was asked for it, by `performance.now()` */
-  add(number: number, message: HeldMessage, takenMs: number): void {
-    if (this.#held.size === 0) this.#renewedMs = takenMs;
+  add(number: number, message: HeldMessage): void {
     this.#held.set(number, message);
     this.#startRenewal();
   }
@@ -72,7 +68,7 @@ export class HeldMessages {
     const message = this.#held.get(number);
     if (message === undefined) return Promise.resolve();
     this.#held.delete(number);
-    this.#acked.push(message.tag);
+    this.#acked.push(message);
     if (this.#turn === undefined) {
       this.#turn = deferred();
       setImmediate(() => this.#flush());
@@ -82,20 +78,21 @@ export class HeldMessages {
 
   #flush(): void {
     const turn = this.#turn;
-    const tags = this.#acked;
+    const acked = this.#acked;
     this.#turn = undefined;
     this.#acked = [];
-    turn?.resolve(Promise.all(batches(tags).map((some) => this.#forget(some))).then(() => undefined));
+    turn?.resolve(Promise.all(batches(acked).map((some) => this.#forget(some))).then(() => undefined));
   }
 
-  async #forget(tags: readonly string[]): Promise<void> {
-    for (const tag of tags) this.#unheard.add(tag);
+  async #forget(messages: readonly HeldMessage[]): Promise<void> {
+    for (const message of messages) this.#unheard.add(message);
     try {
+      const tags = messages.map(({ tag }) => tag);
       await runScript(this.#link.client, ACK, this.#keys.held, tags);
     } catch (error) {
       throw this.#link.error('acknowledge', error);
     }
-    for (const tag of tags) this.#unheard.delete(tag);
+    for (const message of messages) this.#unheard.delete(message);
   }
 
   /** Called when the connection was lost. */
@@ -103,14 +100,13 @@ export class HeldMessages {
     const messages = [...this.#held.values()];
     const acked = [...this.#unheard, ...this.#acked];
     this.#held.clear();
-    return { messages, acked, untilMs: this.#renewedMs + this.#options.leaseMs };
+    return { messages, acked };
   }
 
   /** Settles what an earlier connection of this process held: nobody should wait for the end of its hold. */
-  async adopt({ messages, acked, untilMs }: Leftover): Promise<void> {
-    // Others may have taken them.
-    if (performance.now() >= untilMs) return;
-    await Promise.all(batches(acked).map((some) => this.#forget(some)));
+  async adopt({ messages, acked }: Leftover): Promise<void> {
+    for (const some of batches(acked))
+      await Promise.all(some.map((each) => this.#put(each, '', [], 'front')));
     await this.#moveBack(messages, 'front');
   }
 
@@ -127,19 +123,18 @@ export class HeldMessages {
     for (const some of batches(inOrder)) {
       const tags = some.map(({ tag }) => tag);
       const records = await this.#link.client.hmget(this.#keys.unacked, ...tags);
-      const put = some.map(async ({ tag, list }, at) => {
+      const put = some.map(async (message, at) => {
         const record = readRecord(records[at] ?? '');
         if (record === undefined) return;
         const envelope = record.malformed ? record.envelope : markRedelivered(record.envelope);
-        await this.#put(tag, '', envelope, [list], to);
+        await this.#put(message, envelope, [message.list], to);
       });
       await Promise.all(put);
     }
   }
 
   async #put(
-    tag: string,
-    score: string,
+    { tag, score }: Pick<HeldMessage, 'tag' | 'score'>,
     envelope: string,
     lists: readonly string[],
     to: 'front' | 'end',
@@ -158,20 +153,20 @@ export class HeldMessages {
   }
 
   async #renew(): Promise<void> {
-    const beganMs = performance.now();
     if (this.#held.size === 0) {
       clearInterval(this.#renewal);
       this.#renewal = undefined;
       return;
     }
     const numbers = new Map([...this.#held].map(([number, { tag }]) => [tag, number]));
-    for (const tags of batches([...numbers.keys()])) {
-      const args = [this.#options.leaseMs, ...tags];
-      const lost = (await runScript(this.#link.client, RENEW, this.#keys.held, args)) as string[];
+    for (const some of batches([...this.#held.values()])) {
+      const args = [this.#options.leaseMs, ...some.flatMap(({ tag, score }) => [tag, score])];
+      const reply = await runScript(this.#link.client, RENEW, this.#keys.held, args);
+      const [ends = '', ...lost] = reply as string[];
+      for (const message of some) message.score = ends;
       // Somebody thought that we are dead. It is his now: to acknowledge it would take it away from him.
       for (const tag of lost) this.#held.delete(numbers.get(tag) ?? -1);
     }
-    this.#renewedMs = beganMs;
   }
 
   /** Looks now, and again and again, for messages whose holders died. kombu's lock is not needed: each is moved in one step. */
@@ -211,13 +206,13 @@ export class HeldMessages {
     if (record === undefined) return;
     const { envelope, exchange, routingKey, malformed } = record;
     if (malformed) {
-      await this.#put(tag, score, envelope, [routingKey], 'front');
+      await this.#put({ tag, score }, envelope, [routingKey], 'front');
       return;
     }
     const queues = (await this.#bindings.targets(exchange, routingKey)) ?? [];
     const priority = priorityOf(envelope);
     const lists = [...queues].map((queue) => this.#keys.listFor(queue, priority));
-    await this.#put(tag, score, markRedelivered(envelope), lists, 'front');
+    await this.#put({ tag, score }, markRedelivered(envelope), lists, 'front');
   }
 
   /** For what a timer does: it is repeated soon, and a lost connection is told of by its `closed`. */

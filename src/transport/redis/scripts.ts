@@ -39,7 +39,7 @@ local now = time[1] + time[2] / 1000000`;
  * KEYS: unacked, index, leases, then the lists, those of the most urgent step first.
  * ARGV: lease in milliseconds, room, limit of each queue without acknowledgement, number of queues, 1 when the first queue
  * may take all the room, then 1 for each queue without acknowledgement.
- * Returns place of the queue, delivery tag and envelope of each message, flat.
+ * Returns the score of all, then place of the queue, delivery tag and envelope of each message, flat.
  */
 export const TAKE = script(`${NOW}
 local unacked, index, leases = KEYS[1], KEYS[2], KEYS[3]
@@ -47,15 +47,18 @@ local room, limit, queues, ordered = tonumber(ARGV[2]), tonumber(ARGV[3]), tonum
 -- A key of another kind must show before anything was popped.
 redis.call('HLEN', unacked) redis.call('ZCARD', index) redis.call('ZCARD', leases)
 local ends = string.format('%.6f', now + ARGV[1] / 1000)
-local out, made = {}, 0
+local out, made = { ends }, 0
 
--- The end of an envelope as kombu and we write it; anything else is decoded.
-local TAIL = '"delivery_info": ?{"exchange": ?("[^"\\\\]*"), ?"routing_key": ?("[^"\\\\]*")}, ?'
+-- The end of an envelope as kombu and we write it; anything else is decoded. (A plain find first is three times faster.)
+local TAIL = '^"delivery_info": ?{"exchange": ?("[^"\\\\]*"), ?"routing_key": ?("[^"\\\\]*")}, ?'
   .. '"priority": ?%d+, ?"body_encoding": ?"base64", ?"delivery_tag": ?"([^"\\\\]+)"}}$'
 
 local function read(envelope, queue)
-  local exchange, key, tag = string.match(string.sub(envelope, -700), TAIL)
-  if tag then return envelope, exchange, key, tag end
+  local at = string.find(envelope, '"delivery_info"', -700, true)
+  if at then
+    local exchange, key, tag = string.match(envelope, TAIL, at)
+    if tag then return envelope, exchange, key, tag end
+  end
   local fine, message = pcall(cjson.decode, envelope)
   local properties = fine and type(message) == 'table' and message.properties
   if type(properties) == 'table' and type(properties.delivery_tag) == 'string' then
@@ -138,24 +141,26 @@ redis.call('ZREM', KEYS[3], unpack(ARGV))
 return redis.call('HDEL', KEYS[1], unpack(ARGV))`);
 
 /**
- * Holds on to messages. Never adds one: what was acknowledged must not come back, and what somebody else has taken is his.
+ * Holds on to messages. Never adds one: what was acknowledged must not come back, and what somebody else has taken, which its
+ * score shows, is his.
  *
- * KEYS: unacked, index, leases. ARGV: lease in milliseconds, tags. Returns the tags that are not ours any more.
+ * KEYS: unacked, index, leases. ARGV: lease in milliseconds, then tag and score of each.
+ * Returns the new score of all, then the tags that are not ours any more.
  */
 export const RENEW = script(`${NOW}
 local ends = string.format('%.6f', now + ARGV[1] / 1000)
-local lost = {}
-for at = 2, #ARGV do
+local out = { ends }
+for at = 2, #ARGV, 2 do
   local tag = ARGV[at]
-  local lease = redis.call('ZSCORE', KEYS[3], tag)
-  if lease and lease == redis.call('ZSCORE', KEYS[2], tag) then
+  local score = redis.call('ZSCORE', KEYS[2], tag)
+  if score and tonumber(score) == tonumber(ARGV[at + 1]) then
     redis.call('ZADD', KEYS[2], 'XX', ends, tag)
     redis.call('ZADD', KEYS[3], 'XX', ends, tag)
   else
-    lost[#lost + 1] = tag
+    out[#out + 1] = tag
   end
 end
-return lost`);
+return out`);
 
 /**
  * What nobody holds any more.
@@ -193,13 +198,14 @@ end
 return out`);
 
 /**
- * Puts one held message back, unless it was settled or taken meanwhile.
+ * Puts one held message back, or forgets it when there are no lists, unless it was settled or taken meanwhile.
  *
- * KEYS: unacked, index, leases, lists. ARGV: tag, its score ('' when it is ours), LPUSH or RPUSH, envelope.
+ * KEYS: unacked, index, leases, lists. ARGV: tag, score, LPUSH or RPUSH, envelope.
  */
 export const PUT_BACK = script(`
 local unacked, index, leases, tag = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
-if ARGV[2] ~= '' and redis.call('ZSCORE', index, tag) ~= ARGV[2] then return 0 end
+local score = redis.call('ZSCORE', index, tag)
+if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('ZREM', index, tag)
 redis.call('ZREM', leases, tag)
 if redis.call('HDEL', unacked, tag) == 0 then return 0 end

@@ -181,7 +181,6 @@ export class RedisStore implements MessageStore {
     const lists = this.#keys.steps.flatMap((step) => queues.map((queue) => this.#keys.list(queue, step)));
     const ordered = this.#options.queueOrder === 'round_robin' ? 0 : 1;
     const loose = subscriptions.map(({ noAck }) => (noAck ? 1 : 0));
-    const takenMs = performance.now();
     const reply = (await this.#do('take messages', () =>
       runScript(
         this.#link.client,
@@ -191,11 +190,12 @@ export class RedisStore implements MessageStore {
       ),
     )) as (string | number)[];
     const messages: TakenMessage[] = [];
-    for (let at = 0; at < reply.length; at += 3) {
+    const score = String(reply[0]);
+    for (let at = 1; at < reply.length; at += 3) {
       const subscription = subscriptions[Number(reply[at]) - 1];
       if (subscription === undefined) continue;
       const [held, text] = [String(reply[at + 1]), String(reply[at + 2])];
-      messages.push(this.#taken(subscription, { held, text, takenMs }));
+      messages.push(this.#taken(subscription, { held, score, text }));
     }
     this.#order.served(messages.at(-1)?.queue);
     // Fewer than there was room for: the lists are empty.
@@ -205,13 +205,13 @@ export class RedisStore implements MessageStore {
 
   #taken(
     { queue, noAck }: Subscription,
-    { held, text, takenMs }: { held: string; text: string; takenMs: number },
+    { held, score, text }: { held: string; score: string; text: string },
   ): TakenMessage {
     const tag = (this.#numbers += 1);
     const { envelope, exchange, routingKey, redelivered } = decoded(text);
     if (!noAck) {
       const list = this.#keys.listFor(queue, envelope.properties.priority);
-      this.#held.add(tag, { tag: held, list }, takenMs);
+      this.#held.add(tag, { tag: held, score, list });
     }
     return { envelope, exchange, routingKey, redelivered, tag, queue, noAck };
   }

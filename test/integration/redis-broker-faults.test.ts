@@ -1,0 +1,227 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OperationalError } from '../../src/core/errors.ts';
+import { Releasers } from '../../src/core/lifecycle.ts';
+import { redisTransport } from '../../src/transport/redis/transport.ts';
+import type { Channel, Connection, Transport } from '../../src/transport/transport.ts';
+import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
+import { hasRedis, RedisServer } from '../support/redis.ts';
+
+const never = (): AbortSignal => new AbortController().signal;
+const peerPath = fileURLToPath(new URL('../support/redis-peer.js', import.meta.url));
+const queue = directQueue('celery');
+
+describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000 }, () => {
+  let own: Releasers;
+  let server: RedisServer;
+  let admin: Redis;
+
+  beforeEach(async () => {
+    own = new Releasers();
+    server = own.own(await RedisServer.start({ persistent: true }));
+    admin = administer();
+  });
+  afterEach(() => own.release());
+
+  function administer(): Redis {
+    const client = new Redis(server.url(), { retryStrategy: null });
+    client.on('error', () => undefined);
+    own.push(() => client.disconnect());
+    return client;
+  }
+
+  function transportWith(transportOptions: Record<string, unknown> = {}, url = server.url()): Transport {
+    return redisTransport(url, { connectionTimeoutS: 4, useSsl: false, transportOptions });
+  }
+
+  async function open(
+    options: Record<string, unknown> | Transport = {},
+  ): Promise<{ connection: Connection; channel: Channel }> {
+    const transport = 'connect' in options ? (options as Transport) : transportWith(options);
+    const connection = own.own(await transport.connect(never()));
+    const channel = await connection.openChannel();
+    await channel.declareQueue(queue);
+    return { connection, channel };
+  }
+
+  async function consume(channel: Channel): Promise<Inbox> {
+    const inbox = new Inbox();
+    await channel.consume(queue, inbox.take);
+    return inbox;
+  }
+
+  const held = async (): Promise<number[]> => [
+    await admin.hlen('unacked'),
+    await admin.zcard('unacked_index'),
+    await admin.zcard('unacked_index.leases'),
+  ];
+
+  it.each(['killed', 'frozen'] as const)('%s: says so, and resumes what it held at once', async (how) => {
+    const transport = transportWith({ health_check_interval: 0.1, socket_timeout: 0.2 });
+    const { connection, channel } = await open(transport);
+    const inbox = await consume(channel);
+    for (const body of ['1', '2', '3']) await channel.publish(envelope(body), '', 'celery');
+    const [first] = await inbox.arrived(3);
+    await first?.ack();
+    if (how === 'killed') await server.kill();
+    else server.freeze();
+    expect(await connection.closed).toBeInstanceOf(OperationalError);
+    expect(await channel.closed).toBeInstanceOf(OperationalError);
+    await expect(channel.publish(envelope('x'), '', 'celery')).rejects.toBeInstanceOf(OperationalError);
+    await expect(inbox.deliveries[1]?.ack()).rejects.toBeInstanceOf(Error);
+    if (how === 'killed') await server.up();
+    else server.thaw();
+    // Long before the hold ends.
+    const again = await consume((await open(transport)).channel);
+    await again.arrived(2);
+    expect(again.bodies).toEqual(['2', '3']);
+    expect(again.deliveries.map(({ redelivered }) => redelivered)).toEqual([true, true]);
+    await Promise.all(again.deliveries.map((delivery) => delivery.ack()));
+    admin = administer();
+    expect(await held()).toEqual([0, 0, 0]);
+  });
+
+  it('an ack that the server never heard of is sent again', async () => {
+    const transport = transportWith({ health_check_interval: 0.1, socket_timeout: 0.2 });
+    const { channel, connection } = await open(transport);
+    const inbox = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    const [delivery] = await inbox.arrived(1);
+    server.freeze();
+    await expect(delivery?.ack()).rejects.toThrow(/Cannot acknowledge: Connection to .* no answer/);
+    await connection.closed;
+    await server.kill();
+    await server.up();
+    admin = administer();
+    expect(await held()).toEqual([1, 1, 1]);
+    const { channel: next } = await open(transport);
+    expect(await held()).toEqual([0, 0, 0]);
+    expect(await next.size('celery')).toBe(0);
+  });
+
+  it('either of its two connections killed ends both', async () => {
+    const { connection, channel } = await open();
+    await consume(channel);
+    await expect.poll(() => admin.call('CLIENT', 'LIST'), { timeout: 8_000 }).toMatch(/cmd=subscribe/);
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    expect(await connection.closed).toBeInstanceOf(OperationalError);
+  });
+
+  it('a message is held as long as its holder lives, whatever the visibility timeout', async () => {
+    const short = { visibility_timeout: 0.6 };
+    const { channel } = await open(short);
+    const inbox = await consume(channel);
+    for (const body of ['long', 'waiting']) await channel.publish(envelope(body), '', 'celery');
+    await inbox.arrived(2);
+    const other = await consume((await open(short)).channel);
+    await pause(3_000);
+    expect([inbox.bodies, other.bodies]).toEqual([['long', 'waiting'], []]);
+    await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
+    await pause(1_000);
+    // What was acknowledged did not come back by a renewal.
+    expect(await held()).toEqual([0, 0, 0]);
+    expect(other.bodies).toEqual([]);
+  });
+
+  it('what a killed holder held comes back when its hold has ended, not before', async () => {
+    const child = fork(peerPath, [server.url(), JSON.stringify({ lease_timeout: 2 })]);
+    own.push(() => child.kill('SIGKILL'));
+    const { channel } = await open({ lease_timeout: 2 });
+    for (const body of ['1', '2']) {
+      await channel.publish(envelope(body), '', 'celery');
+      await once(child, 'message');
+    }
+    const renewed = Date.now();
+    child.kill('SIGKILL');
+    const inbox = await consume(channel);
+    await inbox.arrived(2);
+    expect(Date.now() - renewed).toBeGreaterThan(1_000);
+    expect(inbox.bodies.sort()).toEqual(['1', '2']);
+    expect(inbox.deliveries.every(({ redelivered }) => redelivered)).toBe(true);
+    await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
+    expect(await held()).toEqual([0, 0, 0]);
+  });
+
+  it('who was thought dead does not take the message away from its new holder', async () => {
+    const { channel } = await open({ lease_timeout: 0.5 });
+    const inbox = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    const [mine] = await inbox.arrived(1);
+    await channel.prefetch(1);
+    const options = { lease_timeout: 60, visibility_timeout: 0.5 };
+    const child = fork(peerPath, [server.url(), JSON.stringify(options)]);
+    own.push(() => child.kill('SIGKILL'));
+    await expect.poll(() => admin.call('CLIENT', 'LIST'), { timeout: 8_000 }).toMatch(/cmd=subscribe[^]*cmd=subscribe/);
+    const arrived = once(child, 'message');
+    // Our event loop stands still for longer than the hold.
+    for (const until = Date.now() + 2_000; Date.now() < until;);
+    await arrived;
+    await pause(300);
+    await mine?.ack();
+    expect((await held())[0]).toBe(1);
+  });
+
+  it('malformed messages are handed on, and go back as they were', async () => {
+    const { channel } = await open({ lease_timeout: 1 });
+    const broken = ['no json', '{"no":"envelope"}', '[]', '', '"\u00e9'];
+    for (const text of broken) await admin.lpush('celery', text);
+    const inbox = await consume(channel);
+    await inbox.arrived(broken.length);
+    expect(inbox.bodies).toEqual(broken);
+    expect(await held()).toEqual([5, 5, 5]);
+    await channel[Symbol.asyncDispose]();
+    expect((await admin.lrange('celery', 0, -1)).reverse()).toEqual(broken);
+    expect(await held()).toEqual([0, 0, 0]);
+  });
+
+  it('a key of another kind in its place loses nothing', async () => {
+    const { channel } = await open();
+    await channel.publish(envelope('1'), '', 'celery');
+    await admin.set('unacked_index.leases', 'not a sorted set');
+    await expect(channel.get('celery')).rejects.toThrow(/WRONGTYPE/);
+    expect(await admin.llen('celery')).toBe(1);
+  });
+
+  it('works for a user who may not ask to be told of changes', async () => {
+    await admin.call('ACL', 'SETUSER', 'plain', 'on', '>pw', '~*', '&*', '+@all', '-client|tracking');
+    const url = server.url().replace('//', '//plain:pw@');
+    const { channel } = await open(transportWith({}, url));
+    const inbox = await consume(channel);
+    await pause(150);
+    await channel.publish(envelope('1'), '', 'celery');
+    await inbox.arrived(1);
+  });
+
+  it('waits without taking: who dies while he waits loses nothing, and an idle one asks little', async () => {
+    const { channel } = await open();
+    const inbox = await consume(channel);
+    await expect.poll(() => admin.call('CLIENT', 'LIST'), { timeout: 8_000 }).toMatch(/cmd=subscribe/);
+    await pause(300);
+    const commands = async (): Promise<number> =>
+      Number(/total_commands_processed:(\d+)/.exec(await admin.info('stats'))?.[1]);
+    const before = await commands();
+    await pause(2_000);
+    expect((await commands()) - before).toBeLessThan(40);
+    const sentMs = performance.now();
+    await admin.lpush('celery', 'text');
+    await inbox.arrived(1);
+    expect(performance.now() - sentMs).toBeLessThan(500);
+    expect(await admin.info('clients')).toContain('blocked_clients:0');
+  });
+
+  it('is full: what is there can be consumed', async () => {
+    const { channel } = await open();
+    const body = Buffer.alloc(100_000, 'x');
+    for (let count = 0; count < 20; count += 1) await channel.publish(envelope(body), '', 'celery');
+    await admin.config('SET', 'maxmemory', '1mb');
+    await expect(channel.publish(envelope(body), '', 'celery')).rejects.toThrow(/OOM/);
+    const inbox = await consume(channel);
+    await inbox.arrived(20);
+    await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
+    expect(await held()).toEqual([0, 0, 0]);
+  });
+});
