@@ -107,7 +107,7 @@ export interface AutoscalerInfo {
   readonly qty: number;
 }
 
-/** Where a task is: `active` runs, `reserved` waits for a process, `ready` for its time. */
+/** Where a task is: `active` runs, `reserved` waits for a process; `ready`, which Python's workers say, has just ended. */
 export type TaskWhereabouts = readonly ['active' | 'reserved' | 'ready', RequestInfo];
 
 /** `hello`: what one worker tells another that starts. */

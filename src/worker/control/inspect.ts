@@ -5,7 +5,7 @@ import { isoUtc } from '../../core/time.ts';
 import type { Request } from '../request.ts';
 import type { ControlCommand, WorkerView } from './panel.ts';
 import { queueInfo } from './queue-info.ts';
-import { placeOf, requestInfo, requestsIn } from './request-info.ts';
+import { isActive, placeOf, requestInfo, requestsIn } from './request-info.ts';
 
 export const ping: ControlCommand = {
   name: 'ping',
@@ -62,7 +62,7 @@ export const scheduled: ControlCommand = {
   kind: 'inspect',
   help: 'List the tasks that wait for their time or for their rate limit.',
   run(worker): ScheduledInfo[] {
-    return requestsIn(worker, 'ready').map((request) => ({
+    return requestsIn(worker, 'held').map((request) => ({
       eta: worker.holding.isScheduled(request) ? etaOf(request) : null,
       priority: SCHEDULE_PRIORITY,
       request: requestInfo(request, worker),
@@ -131,11 +131,14 @@ export const queryTask: ControlCommand = {
   required: ['ids'],
   run(worker, { ids }) {
     const wanted = new Set((Array.isArray(ids) ? ids : [ids]).map(String));
-    const found = [...worker.state.reserved].filter((request) => wanted.has(request.id));
+    // Those that wait for their time are left to `scheduled`, as in Celery.
+    const found = [...worker.state.reserved].filter(
+      (request) => wanted.has(request.id) && placeOf(worker, request) !== 'held',
+    );
     return Object.fromEntries(
       found.map((request): [string, TaskWhereabouts] => [
         request.id,
-        [placeOf(worker, request), requestInfo(request, worker)],
+        [isActive(worker, request) ? 'active' : 'reserved', requestInfo(request, worker)],
       ]),
     );
   },

@@ -6,11 +6,15 @@ import type { Request } from '../request.ts';
 import type { WorkerView } from './panel.ts';
 
 /** Where a task of `inspect` stands: running, waiting for a process, or held for its time or its rate limit. */
-export type Place = 'active' | 'reserved' | 'ready';
+export type Place = 'active' | 'reserved' | 'held';
 
-export function placeOf({ state, holding }: Pick<WorkerView, 'state' | 'holding'>, request: Request): Place {
-  if (state.active.get(request.id) === request) return 'active';
-  return holding.has(request) ? 'ready' : 'reserved';
+export function isActive({ state }: Pick<WorkerView, 'state'>, request: Request): boolean {
+  return state.active.get(request.id) === request;
+}
+
+export function placeOf(worker: Pick<WorkerView, 'state' | 'holding'>, request: Request): Place {
+  if (isActive(worker, request)) return 'active';
+  return worker.holding.has(request) ? 'held' : 'reserved';
 }
 
 /** The tasks in one place, in order of arrival. */

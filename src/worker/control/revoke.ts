@@ -39,7 +39,7 @@ function revokeIds(worker: WorkerView, args: ControlArguments): unknown {
   }
   // One that is held for its time is met by the flag when its time comes.
   const found = [...state.reserved].filter(
-    (request) => ids.includes(request.id) && placeOf(worker, request) !== 'ready',
+    (request) => ids.includes(request.id) && placeOf(worker, request) !== 'held',
   );
   for (const request of found) end(worker, request, name);
   return { ok: found.length > 0 ? `terminate: ${unique(found).join(', ')}` : 'terminate: tasks unknown' };
