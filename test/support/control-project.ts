@@ -66,6 +66,8 @@ changes = {
     'add_consumer': app.control.add_consumer('more', **to), 'cancel_consumer': app.control.cancel_consumer('more', **to),
     'pool_grow': app.control.pool_grow(1, **to), 'pool_shrink': app.control.pool_shrink(1, **to),
     'autoscale': app.control.autoscale(3, 1, **to), 'pool_restart': app.control.pool_restart(**to),
+    'enable_events': app.control.enable_events(**to), 'disable_events': app.control.disable_events(**to),
+    'heartbeat': app.control.heartbeat(**to),
     'revoke': app.control.revoke('unknown', **to), 'terminate': app.control.terminate('unknown', **to),
 }
 print(json.dumps({**{name: list(found or {}) for name, found in answers.items()},
