@@ -118,7 +118,7 @@ function expectShape(ours: unknown, theirs: unknown, path: string): void {
       expectShape((ours as unknown[])[0], theirs[0], `${path}[0]`);
   } else if (typeof theirs === 'object') {
     // Settings are named by whoever set them, tasks by their programs.
-    const keys = /conf$|total$|transport_options$|revoked$/.test(path) ? [] : Object.keys(theirs as object);
+    const keys = /conf$|total$|transport_options$|revoked$/.test(path) ? [] : Object.keys(theirs);
     expect(Object.keys(ours as object), path).toEqual(expect.arrayContaining(keys));
     for (const key of keys) expectShape((ours as Answers)[key], (theirs as Answers)[key], `${path}.${key}`);
   } else expect(typeof ours, path).toBe(typeof theirs);
@@ -367,17 +367,20 @@ describe.skipIf(python === undefined).each([
       rmSync(filename);
     });
 
-    it('leaves nothing behind of replies, nor when the asker is killed', async () => {
-      const asker = startCli(['-A', 'tasks', 'inspect', '-t', '600', 'ping'], { cwd: project.folder });
-      try {
-        await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).not.toEqual([]);
-      } finally {
-        asker.kill('SIGKILL');
-        await asker.ended;
-      }
-      await app.control.ping({ destination: NODES, timeout: 20 });
-      await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).toEqual([]);
-    });
+    it.skipIf(name === 'Redis')(
+      'leaves nothing behind of replies, nor when the asker is killed',
+      async () => {
+        const asker = startCli(['-A', 'tasks', 'inspect', '-t', '600', 'ping'], { cwd: project.folder });
+        try {
+          await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).not.toEqual([]);
+        } finally {
+          asker.kill('SIGKILL');
+          await asker.ended;
+        }
+        await app.control.ping({ destination: NODES, timeout: 20 });
+        await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).toEqual([]);
+      },
+    );
 
     it('keeps what was set over a lost connection', async () => {
       const to = { destination: [OURS], reply: true, timeout: 20 };
