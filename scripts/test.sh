@@ -9,6 +9,13 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 /usr/bin/python3 -c 'import celery' 2>/dev/null || missing+=(python3-celery)
 /usr/bin/python3 -c 'import redis' 2>/dev/null || missing+=(python3-redis)
 /usr/bin/python3 -c 'import sqlalchemy' 2>/dev/null || missing+=(python3-sqlalchemy)
+# Celery's own optional parts: serializers, compression, signing.
+/usr/bin/python3 -c 'import msgpack' 2>/dev/null || missing+=(python3-msgpack)
+/usr/bin/python3 -c 'import yaml' 2>/dev/null || missing+=(python3-yaml)
+/usr/bin/python3 -c 'import brotli' 2>/dev/null || missing+=(python3-brotli)
+/usr/bin/python3 -c 'import zstandard' 2>/dev/null || missing+=(python3-zstandard)
+/usr/bin/python3 -c 'import cryptography' 2>/dev/null || missing+=(python3-cryptography)
+command -v openssl >/dev/null || missing+=(openssl)
 if [ ${#missing[@]} -gt 0 ]; then
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
   # The tests start servers of their own; the packages must not start theirs.

@@ -40,6 +40,19 @@ describe('result documents of Python Celery', () => {
   });
 });
 
+describe.each(['msgpack', 'yaml'])('result documents in %s', (serializer) => {
+  it.each(cases)('$backend $case: says what it says in JSON', ({ backend, document }) => {
+    const form = backend === 'redis' ? 'key-value' : 'rpc';
+    const meta = decodeMeta(Buffer.from(document), 'json');
+    const bytes = encodeMeta(meta, form, serializer);
+    expect(decodeValue({ serializer, bytes })).toEqual(
+      decodeValue({ serializer: 'json', bytes: encodeMeta(meta, form, 'json') }),
+    );
+    const again = encodeMeta(decodeMeta(bytes, serializer), form, 'json');
+    expect(decodeJson(again.toString())).toEqual(decodeJson(encodeMeta(meta, form, 'json').toString()));
+  });
+});
+
 const meta: ResultMeta = {
   taskId: 'T1',
   status: 'SUCCESS',
