@@ -18,7 +18,7 @@ export const app = new Celery('tasks', {
 export const same = app.task('ts.same', (value) => value);
 export const sub = app.task('ts.sub', (x, y = 10, { z = 0 } = {}) => x - y - z);
 const kinds = { Error, TypeError, RangeError, SyntaxError };
-export const fail = app.task('ts.fail', (name, message, module) => {
+export const fail = app.task('ts.fail', (name, message) => {
   const error = new (kinds[name] ?? Error)(message, { cause: new RangeError('the root') });
   if (!(name in kinds)) error.name = name;
   throw error;
@@ -107,7 +107,7 @@ const error = (type: string, module: string, args: unknown[], builtin = false): 
   ...{ type, module, args, builtin },
   traceback: expect.stringMatching(
     new RegExp(`^${type}: ${args.join()}\\n {4}at [^]*\\nCaused by: RangeError: the root\\n`),
-  ),
+  ) as unknown,
 });
 const ERRORS: readonly (readonly [string, unknown])[] = [
   ["app.send_task('ts.fail', ['TypeError', 'no'])", error('TypeError', 'builtins', ['no'], true)],
@@ -175,10 +175,13 @@ describe.skipIf(python === undefined || !hasRabbitmq)('the wire between real wor
 
   it.each(
     SERIALIZERS.flatMap((serializer) =>
-      [null, ...COMPRESSIONS].map((compression) => [serializer, compression]),
+      [undefined, ...COMPRESSIONS].map((compression) => [serializer, compression]),
     ),
   )('TypeScript calls Python: %s, %s', async (serializer, compression) => {
-    const call = await app.sendTask('py.same', [VALUE], { serializer: serializer!, compression });
+    const call = await app.sendTask('py.same', [VALUE], {
+      serializer: serializer!,
+      ...(compression !== undefined && { compression }),
+    });
     expect(await call.get({ timeout: 20 })).toEqual(VALUE);
   });
 
