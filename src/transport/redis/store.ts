@@ -239,6 +239,8 @@ export class RedisStore implements MessageStore {
     try {
       await withTimeout(work, CLOSE_TIMEOUT_MS, 'no answer');
     } catch (error) {
+      // Lost at the same moment: what was held comes back all the same.
+      if (this.#link.client.status !== 'ready') return;
       if (!(error instanceof TimeoutError)) throw error;
       this.#link.fail(new OperationalError(`Connection to ${this.#link.url} was lost: no answer`));
     }
