@@ -155,7 +155,9 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
     const options = { lease_timeout: 60, visibility_timeout: 0.5 };
     const child = fork(peerPath, [server.url(), JSON.stringify(options)]);
     own.push(() => child.kill('SIGKILL'));
-    await expect.poll(() => admin.call('CLIENT', 'LIST'), { timeout: 8_000 }).toMatch(/cmd=subscribe[^]*cmd=subscribe/);
+    await expect
+      .poll(() => admin.call('CLIENT', 'LIST'), { timeout: 8_000 })
+      .toMatch(/cmd=subscribe[^]*cmd=subscribe/);
     const arrived = once(child, 'message');
     // Our event loop stands still for longer than the hold.
     for (const until = Date.now() + 2_000; Date.now() < until;);
