@@ -2,8 +2,9 @@
 import 'cosmiconfig';
 import type { Celery } from '../app/celery.ts';
 import { environmentSettings } from '../app/environment.ts';
-import { applyConfig, loadApp } from '../app/loader.ts';
+import { applyConfig, importTasks, loadApp } from '../app/loader.ts';
 import type { Context } from './context.ts';
+import { whileLoading } from './loading.ts';
 import { globalSettings } from './outside-settings.ts';
 
 /** The user's app with its configuration, and what another process needs to load the same. */
@@ -23,10 +24,19 @@ export async function openApp(
   const { global, env, cwd } = context;
   const environment = environmentSettings(env);
   const commandLine = { ...globalSettings(global), ...settings };
-  const { app, file } = await loadApp(global.app, { cwd });
-  const configModule = global.config ?? env.CELERY_CONFIG_MODULE;
-  const { configFile } = await applyConfig(app, { cwd, file, configModule, environment, commandLine });
-  return { app, file, configFile, environment, commandLine };
+  const what =
+    global.app === undefined ? 'Cannot load the configuration' : `Cannot load the app '${global.app}'`;
+  return whileLoading(what, cwd, async () => {
+    const { app, file } = await loadApp(global.app, { cwd });
+    const configModule = global.config ?? env.CELERY_CONFIG_MODULE;
+    const { configFile } = await applyConfig(app, { cwd, file, configModule, environment, commandLine });
+    return { app, file, configFile, environment, commandLine };
+  });
+}
+
+/** Imports the task modules of the app. */
+export function importAll({ app, file }: OpenedApp, { cwd }: Context): Promise<void> {
+  return whileLoading('Cannot import the tasks', cwd, () => importTasks(app, { cwd, file }));
 }
 
 /** Runs a short command with the app, and closes what the app opened. */

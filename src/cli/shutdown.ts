@@ -1,3 +1,4 @@
+import type { Logger } from '../core/logger.ts';
 import type { StopMode } from '../worker/worker.ts';
 import { EXIT } from './failure.ts';
 import { print } from './output.ts';
@@ -51,6 +52,37 @@ export function handleSignals(worker: Stoppable): SignalHandlers {
     },
     remove: () => {
       for (const [signal, handler] of entries) process.off(signal, handler);
+    },
+  };
+}
+
+/** Errors that no code has caught, in a running worker. */
+export interface AccidentHandlers {
+  readonly happened: boolean;
+  remove(): void;
+}
+
+/**
+ * An error out of nowhere, mostly of a timer or promise that the app's module has left running here: it is logged, and the
+ * worker stops warmly, so that no task is lost and whoever watches over it starts it anew.
+ */
+export function handleAccidents(worker: Stoppable, logger: Logger): AccidentHandlers {
+  const state = { happened: false };
+  const onError = (error: unknown): void => {
+    logger.critical('An error that no code caught; the worker shuts down.', error);
+    if (state.happened) return;
+    state.happened = true;
+    void worker.stop('warm'); // It never rejects; main waits for the worker's end.
+  };
+  process.on('uncaughtException', onError);
+  process.on('unhandledRejection', onError);
+  return {
+    get happened() {
+      return state.happened;
+    },
+    remove: () => {
+      process.off('uncaughtException', onError);
+      process.off('unhandledRejection', onError);
     },
   };
 }

@@ -2,14 +2,13 @@ import { closeSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Celery } from '../app/celery.ts';
 import { misspeltVariables } from '../app/environment.ts';
-import { importTasks } from '../app/loader.ts';
 import { Releasers } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
 import type { Logger } from '../core/logger.ts';
 import type { EarlyChildren } from '../pool/early-children.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import { Worker } from '../worker/worker.ts';
-import { openApp } from './app.ts';
+import { importAll, openApp } from './app.ts';
 import type { OpenedApp } from './app.ts';
 import { banner, taskList } from './banner.ts';
 import type { Context } from './context.ts';
@@ -17,7 +16,7 @@ import { EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { COLORS, count, createPaint, print, printError } from './output.ts';
 import { claimPidFile } from './pidfile.ts';
-import { handleSignals } from './shutdown.ts';
+import { handleAccidents, handleSignals } from './shutdown.ts';
 import { commandLineSettings, eventOptions, expandPath, hostnameOf, logLevel } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 import { createPool } from './worker-pool.ts';
@@ -52,7 +51,7 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
   const opened = await openApp(context, settings);
   const { app } = opened;
   own.push(() => app.close());
-  await importTasks(app, { cwd: context.cwd, file: opened.file });
+  await importAll(opened, context);
   warnRoot();
 
   const color =
@@ -96,11 +95,12 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     const redirection = redirectOutput(logger, app.settings.worker_redirect_stdouts_level);
     own.push(() => redirection.flush());
   }
-  return run(worker);
+  return run(worker, logger);
 }
 
-async function run(worker: Worker): Promise<number> {
+async function run(worker: Worker, logger: Logger): Promise<number> {
   const signals = handleSignals(worker);
+  const accidents = handleAccidents(worker, logger);
   // A worker on the memory broker with the solo pool holds nothing that would keep Node running.
   const alive = setInterval(() => undefined, 60_000);
   try {
@@ -108,10 +108,11 @@ async function run(worker: Worker): Promise<number> {
     // What it throws is the end that `finished` tells of as well.
     worker.start(aborted.signal).catch(() => undefined);
     const { how } = await worker.finished;
-    return how === 'failed' ? EXIT.failure : signals.exitCode;
+    return how === 'failed' || accidents.happened ? EXIT.failure : signals.exitCode;
   } finally {
     clearInterval(alive);
     signals.remove();
+    accidents.remove();
   }
 }
 
