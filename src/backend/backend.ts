@@ -8,8 +8,10 @@ export interface ReplyAddress {
 
 /** What a kind of backend can do. */
 export interface BackendCapabilities {
-  /** Results can be read by any process, any number of times (false for rpc). */
+  /** Results can be read by whoever has the backend's URL, any number of times (false for rpc). */
   readonly shared: boolean;
+  /** The same from other processes (false for rpc and cache+memory). */
+  readonly crossProcess: boolean;
   /** Stored results disappear by themselves after `result_expires`; otherwise `cleanup` removes them. */
   readonly expires: boolean;
   /** Groups can be saved and restored. */

@@ -10,7 +10,7 @@ export function disabledBackend(): ResultBackend {
 class DisabledBackend implements ResultBackend {
   readonly scheme = 'disabled';
   readonly url = 'disabled://';
-  readonly can: BackendCapabilities = { shared: false, expires: true, groups: false };
+  readonly can: BackendCapabilities = { shared: false, crossProcess: false, expires: true, groups: false };
   readonly replyTo = undefined;
 
   toString(): string {

@@ -81,7 +81,7 @@ export function memoryBackend(url: string, options: MemoryBackendOptions): Resul
 class MemoryBackend implements ResultBackend {
   readonly scheme = 'cache+memory';
   readonly url: string;
-  readonly can: BackendCapabilities = { shared: true, expires: true, groups: true };
+  readonly can: BackendCapabilities = { shared: true, crossProcess: false, expires: true, groups: true };
   readonly replyTo = undefined;
   readonly #options: MemoryBackendOptions;
   readonly #shared: MemoryResults;

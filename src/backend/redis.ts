@@ -29,7 +29,7 @@ export function redisBackend(url: string, options: BackendOptions): ResultBacken
 class RedisBackend implements ResultBackend {
   readonly scheme: string;
   readonly url: string;
-  readonly can: BackendCapabilities = { shared: true, expires: true, groups: true };
+  readonly can: BackendCapabilities = { shared: true, crossProcess: true, expires: true, groups: true };
   readonly replyTo = undefined;
   readonly #serializer: string;
   /** Why documents of that serializer are not read, if they are not. */

@@ -42,7 +42,7 @@ export function rpcBackend(options: BackendOptions, replyTo: string): ResultBack
 class RpcBackend implements ResultBackend {
   readonly scheme = 'rpc';
   readonly url = 'rpc://';
-  readonly can: BackendCapabilities = { shared: false, expires: true, groups: false };
+  readonly can: BackendCapabilities = { shared: false, crossProcess: false, expires: true, groups: false };
   readonly replyTo: string;
   readonly #serializer: Serializer;
   readonly #accept: ReadonlySet<string>;

@@ -38,7 +38,7 @@ const SWEEP_MS = 10_000;
 class SqliteBackend implements ResultBackend {
   readonly scheme = 'sqlite';
   readonly url: string;
-  readonly can: BackendCapabilities = { shared: true, expires: true, groups: true };
+  readonly can: BackendCapabilities = { shared: true, crossProcess: true, expires: true, groups: true };
   readonly replyTo = undefined;
   readonly #path: string;
   readonly #options: SqliteBackendOptions;

@@ -1,7 +1,8 @@
+import type { Celery } from '../app/celery.ts';
 import { pythonRepr } from '../core/python-repr.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
-import { EXIT } from './failure.ts';
+import { CliFailure, EXIT } from './failure.ts';
 import { print, printError } from './output.ts';
 
 /** Options of `celery-ts result` as commander gives them. */
@@ -17,6 +18,7 @@ export function runResult(
   options: ResultOptions,
 ): Promise<number> {
   return withApp(context, async ({ app }) => {
+    await refuseForeign(app, id);
     const result =
       (options.task === undefined ? undefined : app.tasks.get(options.task))?.AsyncResult(id) ??
       app.AsyncResult(id);
@@ -32,4 +34,13 @@ export function runResult(
     print(typeof value === 'string' ? value : pythonRepr(value));
     return EXIT.ok;
   });
+}
+
+/** A result that only the process which sent the task can read would be waited for in vain. */
+async function refuseForeign({ backend }: Celery, id: string): Promise<void> {
+  if ((await backend.fetch(id)) !== undefined || backend.can.crossProcess) return;
+  throw new CliFailure(
+    `Error: the results of ${String(backend)} go to the process that sent the task, and to no other. ` +
+      'Read them there, or set result_backend to one that keeps them: redis://… or sqlite:///….',
+  );
 }

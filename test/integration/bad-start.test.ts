@@ -235,3 +235,64 @@ describe('a setting that is none, or takes something else, wherever it stands', 
     );
   });
 });
+
+describe('an app module that fails beside its import', () => {
+  const APP = "export { app } from './tasks.js';";
+  it.each([
+    [
+      `setTimeout(() => { throw new Error('late') }, 1); await new Promise((r) => setTimeout(r, 999));`,
+      2,
+      'late (odd.js:1:',
+    ],
+    [
+      `Promise.reject(new Error('nobody cares')); await new Promise((r) => setTimeout(r, 999));`,
+      2,
+      'nobody cares (odd.js:1:',
+    ],
+    [
+      `await new Promise(() => {});`,
+      2,
+      'a promise that a module awaits at its top level will never be settled',
+    ],
+    ['process.exit(5);', 5, 'a module ended the process with exit code 5.'],
+  ])('%s', async (code, exit, why) => {
+    const { folder } = project({ 'odd.js': `${code}${APP}` });
+    const ended = await start(['-A', 'odd', 'config', 'check'], folder).ended;
+    expect(ended).toMatchObject({ code: exit, stdout: '' });
+    expect(ended.stderr.startsWith(`Error: Cannot load the app 'odd': ${why}`), ended.stderr).toBe(true);
+    expect(ended.stderr.trimEnd()).not.toContain('\n');
+  });
+
+  it('or later, in the supervisor: it is logged, and the worker ends warmly', async () => {
+    const later = `if (!process.argv[1].includes('child-main')) process.on('SIGUSR2', () => { throw new Error('boom') });`;
+    const { folder } = project({ 'odd.js': `${later}${APP}` });
+    const worker = start(['-A', 'odd', 'worker', '-c', '1', '-l', 'INFO'], folder);
+    await worker.waitFor(/ ready\.\n/);
+    const sent = await start(['-A', 'odd', 'call', 'tasks.sleep', '-a', '[1]'], folder).ended;
+    await worker.waitFor(/ received\n/);
+    worker.kill('SIGUSR2');
+    expect((await worker.ended).code).toBe(1);
+    expect(worker.output).toMatch(
+      /CRITICAL\/MainProcess\] An error that no code caught.*\nError: boom\n {4}at /,
+    );
+    expect(worker.output).toContain(`[${sent.stdout.trim()}] succeeded in`);
+  });
+});
+
+it.each(['rpc://', 'cache+memory://'])(
+  'a result of %s that another process sent for is not waited for',
+  async (url) => {
+    const ended = await start([
+      '-b',
+      'memory://',
+      '--result-backend',
+      url,
+      '-A',
+      'tasks',
+      'result',
+      'some-id',
+    ]).ended;
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+    expect(ended.stderr).toMatch(/^Error: the results of .* go to the process that sent the task, .*\n$/);
+  },
+);
