@@ -41,9 +41,13 @@ describe('result documents of Python Celery', () => {
 });
 
 describe.each(['msgpack', 'yaml'])('result documents in %s', (serializer) => {
-  it.each(cases)('$backend $case: says what it says in JSON', ({ backend, document }) => {
+  it.each(cases)('$backend $case: says what it says in JSON', ({ backend, case: recorded, document }) => {
     const form = backend === 'redis' ? 'key-value' : 'rpc';
     const meta = decodeMeta(Buffer.from(document), 'json');
+    if (serializer === 'msgpack' && recorded === 'success-big') {
+      expect(() => encodeMeta(meta, form, serializer)).toThrow('an integer of more than 64 bits');
+      return;
+    }
     const bytes = encodeMeta(meta, form, serializer);
     expect(decodeValue({ serializer, bytes })).toEqual(
       decodeValue({ serializer: 'json', bytes: encodeMeta(meta, form, 'json') }),
