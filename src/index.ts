@@ -40,6 +40,14 @@ export type {
   TaskOptions,
 } from './app/options.ts';
 export type { RetryOptions, TaskContext, TaskRequest } from './app/request.ts';
+export type {
+  EventHandler,
+  EventReceiver,
+  CaptureOptions,
+  ReceivedEvent,
+  ReceiverOptions,
+} from './app/event-receiver.ts';
+export type { Events, SendEventOptions } from './app/events.ts';
 export { AsyncResult } from './app/result.ts';
 export type { GetOptions, ResultUpdate, RevokeOptions } from './app/result.ts';
 export type { Route, RouteFunction } from './app/routes.ts';
@@ -79,5 +87,10 @@ export {
 export * as states from './core/states.ts';
 export type { State } from './core/states.ts';
 export type { SignatureJson } from './message/message.ts';
+export { Camera } from './monitor/camera.ts';
+export type { ClusterState, ClusterStateOptions } from './monitor/state.ts';
+export type { MonitoredTask, TaskFields } from './monitor/task.ts';
+export type { MonitoredWorker } from './monitor/worker.ts';
+export type { CeleryEvent, EventFields } from './message/event.ts';
 export { defineConfig } from './settings/settings.ts';
 export type { ResolvedSettings, Settings } from './settings/settings.ts';

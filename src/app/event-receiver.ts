@@ -47,6 +47,8 @@ export interface CaptureOptions {
   readonly wakeup?: boolean;
   /** Ends the capture. */
   readonly signal?: AbortSignal;
+  /** Told when events arrive from now on. */
+  readonly onReady?: () => void;
 }
 
 /** What receiving takes from the app. */
@@ -85,6 +87,7 @@ export class EventReceiver {
     try {
       const capture = new Capture(options);
       const subscription = await this.listen(connection, (event) => capture.take(() => this.process(event)));
+      options.onReady?.();
       if (options.wakeup ?? true) await this.#host.control.broadcast('heartbeat', {}, { signal });
       await capture.ended(connection, signal);
       await subscription[Symbol.asyncDispose]();

@@ -73,6 +73,31 @@ export async function importTasks(app: Celery, options: ImportOptions): Promise<
   app.finalizeTasks();
 }
 
+/**
+ * Imports one thing by `module:export`, or `module.export`.
+ * @throws {AppLoadError} there is no such module or export
+ */
+export async function importExport(spec: string, { cwd }: LoadOptions): Promise<unknown> {
+  const separator = spec.includes(':') ? ':' : '.';
+  const at = spec.lastIndexOf(separator);
+  const [name, exported] = [spec.slice(0, Math.max(at, 0)), spec.slice(at + 1)];
+  const search = findModule(name, [cwd]);
+  const file = search.file ?? findInPackages(name, cwd);
+  if (at < 1 || file === undefined) {
+    throw new AppLoadError(
+      `Cannot load '${spec}': name it module:export; tried ${search.tried.join(', ')} in ${cwd}.`,
+    );
+  }
+  const exports = await importUserModule(file, `Cannot load '${spec}'`, cwd);
+  if (!exports.has(exported)) {
+    const names = [...exports.keys()].join(', ') || 'nothing';
+    throw new AppLoadError(
+      `Cannot load '${spec}': ${relative(cwd, file)} exports no '${exported}', only ${names}.`,
+    );
+  }
+  return exports.get(exported);
+}
+
 async function importUserModule(file: string, what: string, cwd: string): Promise<Exports> {
   try {
     return await loadModule(file);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CallOptions } from './call.ts';
 import { CliCommand } from './command.ts';
 import type { Context } from './context.ts';
+import { addEvents } from './events-command.ts';
 import { commaList, float, text, valued } from './options.ts';
 import type { PurgeOptions } from './purge.ts';
 import type { RemoteOptions } from './remote.ts';
@@ -56,6 +57,7 @@ export function buildProgram(version: string, env: Context['env'], exit: (code: 
   addCall(program, setup);
   addResult(program, setup);
   addRemote(program, setup);
+  addEvents(program, setup);
   addPurge(program, setup);
   addReport(program, setup);
   addConfig(program, setup);

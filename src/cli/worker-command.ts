@@ -6,7 +6,7 @@ import { runs } from './wiring.ts';
 import { autoscaleLimits } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 
-const LOG_LEVEL_NAMES: readonly string[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'FATAL'];
+export const LOG_LEVEL_NAMES: readonly string[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'FATAL'];
 
 /** `celery-ts worker` and its options. */
 export function addWorker(program: Command, setup: Setup): void {

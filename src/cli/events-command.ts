@@ -1,0 +1,36 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import type { EventsFlags } from './events.ts';
+import { float, oneOf, text, valued } from './options.ts';
+import type { Setup } from './wiring.ts';
+import { runs } from './wiring.ts';
+import { LOG_LEVEL_NAMES } from './worker-command.ts';
+
+/** `celery-ts events` and its options. */
+export function addEvents(program: Command, setup: Setup): void {
+  const command = program
+    .command('events')
+    .description('Watch the events that workers and clients send.')
+    .summary('watch the events of workers and clients')
+    .usage('[OPTIONS]')
+    .addOption(new Option('-d, --dump', 'print every event as a line'))
+    .addOption(
+      valued('-c, --camera <module>', 'take pictures of the cluster with this class: module:Class', text),
+    )
+    .addOption(valued('-F, --frequency <seconds>', 'seconds between two pictures; default 1', float))
+    .addOption(valued('--freq <seconds>', 'the same as --frequency', float))
+    .addOption(valued('-r, --maxrate <rate>', 'pictures at most, such as 10/m', text))
+    .addOption(
+      valued(
+        '-l, --loglevel <level>',
+        `log lines of this level and above: ${LOG_LEVEL_NAMES.join(', ')}`,
+        oneOf(LOG_LEVEL_NAMES, (value) => value.toUpperCase()),
+      ).default('WARNING'),
+    )
+    .addOption(valued('-f, --logfile <path>', 'write the log to this file instead of stderr', text))
+    .addOption(valued('--pidfile <path>', 'keep the process id in this file while it runs', text));
+  runs(command, setup, async (context, _words, options: EventsFlags) => {
+    const { runEvents } = await import('./events.ts');
+    return runEvents(context, options);
+  });
+}
