@@ -21,7 +21,18 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const COMMANDS = ['worker', 'call', 'result', 'control', 'inspect', 'status', 'purge', 'report', 'config'];
+const COMMANDS = [
+  'worker',
+  'call',
+  'result',
+  'control',
+  'inspect',
+  'status',
+  'events',
+  'purge',
+  'report',
+  'config',
+];
 
 // Celery's own texts of `control nosuch` and `inspect nosuch`, console/v5.6.2.
 const CONTROL_COMMANDS =
