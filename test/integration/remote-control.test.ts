@@ -367,24 +367,22 @@ describe.skipIf(python === undefined).each([
       rmSync(filename);
     });
 
-    it.skipIf(name === 'Redis')(
-      'leaves nothing behind of replies, nor when the asker is killed',
-      async () => {
-        const asker = startCli(['-A', 'tasks', 'inspect', '-t', '600', 'ping'], { cwd: project.folder });
-        try {
-          await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).not.toEqual([]);
-        } finally {
-          asker.kill('SIGKILL');
-          await asker.ended;
-        }
-        await app.control.ping({ destination: NODES, timeout: 20 });
-        await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).toEqual([]);
-      },
-    );
+    it('leaves nothing behind of replies, nor when the asker is killed', async () => {
+      const asker = startCli(['-A', 'tasks', 'inspect', '-t', '600', 'ping'], { cwd: project.folder });
+      try {
+        await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).not.toEqual([]);
+      } finally {
+        asker.kill('SIGKILL');
+        await asker.ended;
+      }
+      await app.control.ping({ destination: NODES, timeout: 20 });
+      await expect.poll(() => broker.replyQueues(), { timeout: 20_000 }).toEqual([]);
+    });
 
     it('keeps what was set over a lost connection', async () => {
       const to = { destination: [OURS], reply: true, timeout: 20 };
       await app.control.revoke('lasting', to);
+      await app.control.addConsumer('lasting', to);
       await app.control.revokeByStampedHeaders({ customer: ['7'] }, to);
       await app.control.rateLimit('tasks.add', '11/m', to);
       await app.control.timeLimit('tasks.add', { soft: 3, hard: 4 }, to);
@@ -399,7 +397,7 @@ describe.skipIf(python === undefined).each([
             timeout: 20_000,
           },
         )
-        .toEqual(['extra', 'feeds', `queue-${OURS}`]);
+        .toContain('lasting');
       expect((await ask.revoked())?.[OURS]).toContain('lasting');
       expect((await ask.registered('rate_limit', 'soft_time_limit', 'time_limit'))?.[OURS]).toContain(
         'tasks.add [rate_limit=11/m soft_time_limit=3 time_limit=4]',

@@ -4,7 +4,7 @@
 export const OUR_TASKS = `
 import { Celery } from 'celery-ts';
 
-export const app = new Celery('tasks', { broker: 'BROKER' });
+export const app = new Celery('tasks', { broker: 'BROKER', control_queue_expires: 3 });
 app.task('tasks.add', (x, y) => x + y);
 app.task('tasks.limited', { rateLimit: '10/m', acksLate: true }, (x) => x);
 app.task('tasks.sleep', async (seconds) => {

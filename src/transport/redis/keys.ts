@@ -6,6 +6,8 @@ export class Keys {
   readonly index: string;
   /** Ours: which messages are held by workers that renew their hold, scored by when it ends. */
   readonly leases: string;
+  /** Ours: queues that vanish with their owners, scored by when they end. */
+  readonly temporary: string;
   readonly steps: readonly number[];
   readonly #prefix: string;
   readonly #sep: string;
@@ -16,6 +18,7 @@ export class Keys {
     this.unacked = keyPrefix + unackedKey;
     this.index = keyPrefix + unackedIndexKey;
     this.leases = `${this.index}.leases`;
+    this.temporary = `${keyPrefix}_kombu.temporary.queues`;
     this.steps = prioritySteps;
   }
 

@@ -211,3 +211,11 @@ redis.call('ZREM', leases, tag)
 if redis.call('HDEL', unacked, tag) == 0 then return 0 end
 for at = 4, #KEYS do redis.call(ARGV[3], KEYS[at], ARGV[4]) end
 return 1`);
+
+/** Lets a temporary queue last from now. KEYS: temporary queues. ARGV: seconds, entry. */
+export const KEEP_TEMPORARY = script(`${NOW}
+return redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])`);
+
+/** Entries of temporary queues that have ended, some of them. KEYS: temporary queues. */
+export const FIND_ENDED = script(`${NOW}
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)`);

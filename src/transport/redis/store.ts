@@ -14,6 +14,7 @@ import { type LocalMessage, LocalQueues } from './local-queues.ts';
 import type { RedisOptions } from './options.ts';
 import { QueueOrder } from './queue-order.ts';
 import { runScript, TAKE } from './scripts.ts';
+import { TemporaryQueues } from './temporary.ts';
 import { fanoutChannel, type OpenLink, Subscriptions } from './subscriptions.ts';
 import { writeTogether } from './write-together.ts';
 
@@ -28,6 +29,7 @@ export class RedisStore implements MessageStore {
   readonly #keys: Keys;
   readonly #bindings: Bindings;
   readonly #held: HeldMessages;
+  readonly #temporary: TemporaryQueues;
   readonly #subscriptions: Subscriptions;
   readonly #local: LocalQueues;
   readonly #order: QueueOrder;
@@ -46,6 +48,7 @@ export class RedisStore implements MessageStore {
     this.#keys = new Keys(options);
     this.#bindings = new Bindings(link.client, this.#keys);
     this.#held = new HeldMessages(link, this.#keys, options, this.#bindings);
+    this.#temporary = new TemporaryQueues(link, this.#keys);
     this.#subscriptions = new Subscriptions(link, open, {
       change: () => this.#tell(),
       fanout: (pattern, text) => this.#fanoutArrived(pattern, text),
@@ -56,6 +59,7 @@ export class RedisStore implements MessageStore {
     this.#write = writeTogether(link.client);
     this.closed = link.closed.then(async (error) => {
       this.#held.end();
+      this.#temporary.end();
       await this.#subscriptions.end();
       return error;
     });
@@ -84,6 +88,7 @@ export class RedisStore implements MessageStore {
       this.#bindings.declare(exchange);
       if (exchange.type === 'fanout') this.#local.bind(queue.name, exchange.name, routingKey);
     }
+    await this.#do(`declare queue ${queue.name}`, () => this.#temporary.declared(queue));
     await this.#do(`declare queue ${queue.name}`, () =>
       Promise.all(
         bound.map(({ exchange, routingKey }) => this.#bindings.bind(queue.name, exchange, routingKey)),
@@ -97,6 +102,7 @@ export class RedisStore implements MessageStore {
         this.#bindings.forget(name),
         this.#local.delete(name),
         this.#link.client.del(...this.#keys.lists(name)),
+        this.#temporary.deleted(name),
       ]),
     );
     if (!this.#consumers.has(name)) return;
@@ -251,7 +257,10 @@ export class RedisStore implements MessageStore {
     this.#consumers.set(name, (this.#consumers.get(name) ?? 0) + 1);
     this.#order.add(name);
     if (this.#local.has(name)) await this.#do(`consume queue ${name}`, () => this.#local.open(name));
-    else this.#held.startRecovery();
+    else {
+      this.#held.startRecovery();
+      this.#temporary.startSweeping();
+    }
   }
 
   async consumerStopped({ name, autoDelete }: Queue): Promise<void> {
