@@ -17,7 +17,9 @@ const BLIND_MS = 25;
  * 0.1 to 100 ms: so after an event look again, soon and then ever more seldom. Also when the first look shows a change: that
  * can be an earlier commit, with the one of this event still to come.
  */
-const LOOK_AGAIN_MS: readonly number[] = [1, 1, 2, 2, 4, 6, 10, 15, 20, 20, 20, 20, 20, 40, 40, 80];
+const LOOK_AGAIN_MS: readonly number[] = [
+  1, 1, 2, 2, 4, 6, 10, 15, 20, 20, 20, 20, 20, 40, 40, 40, 80, 80, 80,
+];
 
 /**
  * Calls `look` within milliseconds whenever a process may have written to the SQLite database, until disposed.
@@ -47,6 +49,8 @@ class DatabaseWatch implements Disposable {
       // The log may have come into being, or have been made anew, since.
       if (pollMs === undefined) this.#watch();
     }, everyMs);
+    // A commit that was written before we watched, and that is still being synced, makes no event any more.
+    if (pollMs === undefined) this.#changed();
   }
 
   /** Watches the log of WAL mode, and the file itself, which the other journal modes write to. */
