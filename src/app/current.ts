@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { WeakList } from '../core/weak-list.ts';
 import type { ResultTuple } from '../message/outcome.ts';
 import type { Celery } from './celery.ts';
 import type { TaskContext } from './request.ts';
@@ -20,7 +21,7 @@ export const runningTask = new AsyncLocalStorage<RunningTask>();
 
 // The newest app, and what every app gets: `sharedTask` has to reach apps that it cannot name.
 let current: Celery | undefined;
-const apps: WeakRef<Celery>[] = [];
+const apps = new WeakList<Celery>();
 const shared: ((app: Celery) => void)[] = [];
 
 /** The app that was made last, as in Celery. */
@@ -31,15 +32,12 @@ export function currentApp(): Celery | undefined {
 /** Makes the new app the current one and gives it all shared tasks. */
 export function introduceApp(app: Celery): void {
   current = app;
-  apps.push(new WeakRef(app));
+  apps.add(app);
   for (const register of shared) register(app);
 }
 
 /** Runs for every app there is and will be. */
 export function onEveryApp(register: (app: Celery) => void): void {
   shared.push(register);
-  for (const reference of apps) {
-    const app = reference.deref();
-    if (app !== undefined) register(app);
-  }
+  for (const app of apps) register(app);
 }

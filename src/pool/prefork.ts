@@ -3,6 +3,7 @@ import type { Deferred } from '../core/async.ts';
 import { ValueError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { Timer } from '../core/timer.ts';
+import { Waiters } from '../core/waiters.ts';
 import type { Outcome } from '../message/outcome.ts';
 import type { ChildInit } from './child-init.ts';
 import type { ChildExit } from './child-process.ts';
@@ -72,8 +73,9 @@ class Prefork implements PreforkPool {
   readonly #busy = new Set<ChildProcess>();
   /** Jobs written to the child of each slot, for `stats`. */
   readonly #written = new Map<number, number>();
-  readonly #readyWaiters = new Set<() => void>();
-  #drainWaiters: (() => void)[] = [];
+  /** A child became ready, or none will. */
+  readonly #readiness = new Waiters();
+  readonly #drained = new Waiters();
   #names = 0;
   #isStarted = false;
   #isStopping = false;
@@ -161,7 +163,7 @@ class Prefork implements PreforkPool {
 
   drained(): Promise<void> {
     if (this.#busy.size === 0 && this.#waiting.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#drainWaiters.push(resolve));
+    return this.#drained.wait();
   }
 
   stop(): Promise<void> {
@@ -202,7 +204,7 @@ class Prefork implements PreforkPool {
     await Promise.all([...this.#children].map((child) => child.close()));
     this.#slots.clear();
     this.#timer.clear();
-    this.#wakeReadyWaiters();
+    this.#readiness.wake();
     await this.#guardian.close();
   }
 
@@ -278,7 +280,7 @@ class Prefork implements PreforkPool {
       return;
     }
     this.#idle.push(child);
-    this.#wakeReadyWaiters();
+    this.#readiness.wake();
     this.#dispatch();
   }
 
@@ -312,7 +314,7 @@ class Prefork implements PreforkPool {
     if (waitMs === undefined) {
       this.#isStopping = true;
       this.#failure.resolve(error);
-      this.#wakeReadyWaiters();
+      this.#readiness.wake();
       return;
     }
     this.#options.logger.error(
@@ -330,18 +332,11 @@ class Prefork implements PreforkPool {
   }
 
   async #whenReady(isReady: () => boolean): Promise<void> {
-    while (!isReady() && !this.#isStopping) {
-      await new Promise<void>((resolve) => this.#readyWaiters.add(resolve));
-    }
+    while (!isReady() && !this.#isStopping) await this.#readiness.wait();
     if (!isReady()) {
       const stopped = new ValueError('The pool was stopped before its child processes were ready.');
       throw await Promise.race([this.failed, Promise.resolve(stopped)]);
     }
-  }
-
-  #wakeReadyWaiters(): void {
-    for (const resolve of this.#readyWaiters) resolve();
-    this.#readyWaiters.clear();
   }
 
   #dispatch(): void {
@@ -382,7 +377,6 @@ class Prefork implements PreforkPool {
   }
 
   #checkDrained(): void {
-    if (this.#busy.size > 0 || this.#waiting.size > 0) return;
-    for (const resolve of this.#drainWaiters.splice(0)) resolve();
+    if (this.#busy.size === 0 && this.#waiting.size === 0) this.#drained.wake();
   }
 }
