@@ -17,6 +17,7 @@ import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import type { ChildInit } from './child-init.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
+import { EscapeGuard } from './escape-guard.ts';
 import { decodeParentMessage, encodeChildMessage } from './messages.ts';
 import type { Job, StateUpdate } from './pool.ts';
 import type { Redirection } from './redirect.ts';
@@ -36,8 +37,7 @@ class Current {
   readonly job: Job;
   #abort: AbortController | undefined;
   #reason: Error | undefined;
-  /** Makes the task fail with an error that nobody caught. */
-  fail: ((error: unknown) => void) | undefined;
+  readonly escapes = new EscapeGuard();
   isBroken = false;
 
   constructor(job: Job) {
@@ -61,20 +61,6 @@ class Current {
   abort(reason: Error): void {
     this.#reason ??= reason;
     this.#abort?.abort(reason);
-  }
-
-  /**
-   * Ends with the run, or with an error that escaped from it, whichever is first. It waits one turn, in which Node reports
-   * a rejected promise that the task has left behind.
-   */
-  guard(run: Promise<unknown>): Promise<unknown> {
-    return new Promise((resolve, reject: (error: unknown) => void) => {
-      this.fail = reject;
-      run.then(
-        (value) => setImmediate(resolve, value),
-        (error: unknown) => setImmediate(reject, error),
-      );
-    });
   }
 }
 
@@ -186,7 +172,7 @@ class Child {
         return current.signal;
       },
       onState: (update) => this.#storeState(update),
-      guard: (run) => current.guard(run),
+      guard: (run) => current.escapes.guard(run),
     });
     this.#output?.flush();
     this.#current = undefined;
@@ -227,9 +213,8 @@ class Child {
       return;
     }
     const current = this.#current;
-    if (current?.fail !== undefined) {
+    if (current?.escapes.fail(error) === true) {
       current.isBroken = true;
-      current.fail(error);
       return;
     }
     this.#logger?.error(

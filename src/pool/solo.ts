@@ -2,12 +2,19 @@ import { setImmediate } from 'node:timers/promises';
 import type { Tracer } from '../app/trace.ts';
 import { SoftTimeLimitExceeded, Terminated, ValueError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { Waiters } from '../core/waiters.ts';
 import type { Outcome } from '../message/outcome.ts';
+import { EscapeGuard } from './escape-guard.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
 
 export interface SoloOptions {
   readonly tracer: Tracer;
   readonly logger: Logger;
+  /**
+   * Whether errors that nobody in this process catches fail the running task instead of ending the process; those of code that an
+   * earlier task left running are logged. Default false: the process is somebody else's, a test runner's for instance.
+   */
+  readonly catchEscapes?: boolean;
 }
 
 /**
@@ -18,11 +25,14 @@ export function createSoloPool(options: SoloOptions): Pool {
   return new Solo(options);
 }
 
+const ESCAPES = ['uncaughtException', 'unhandledRejection'] as const;
+
 interface Waiting {
   readonly job: Job;
   readonly events: JobEvents;
   readonly done: (outcome: Outcome) => void;
   readonly abort: AbortController;
+  readonly escapes: EscapeGuard;
   terminatedBy: NodeJS.Signals | undefined;
 }
 
@@ -34,7 +44,7 @@ class Solo implements Pool {
   readonly #waiting: Waiting[] = [];
   #running: Waiting | undefined;
   #isStopping = false;
-  #drainWaiters: (() => void)[] = [];
+  readonly #drained = new Waiters();
 
   constructor(options: SoloOptions) {
     this.#options = options;
@@ -47,13 +57,16 @@ class Solo implements Pool {
   start(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       signal.throwIfAborted();
+      if (this.#options.catchEscapes === true)
+        for (const event of ESCAPES) process.on(event, this.#onEscaped);
       resolve();
     });
   }
 
   submit(job: Job, events: JobEvents): Promise<Outcome> {
     return new Promise((done) => {
-      this.#waiting.push({ job, events, done, abort: new AbortController(), terminatedBy: undefined });
+      const abort = new AbortController();
+      this.#waiting.push({ job, events, done, abort, escapes: new EscapeGuard(), terminatedBy: undefined });
       this.#next();
     });
   }
@@ -85,13 +98,14 @@ class Solo implements Pool {
 
   drained(): Promise<void> {
     if (this.#running === undefined && this.#waiting.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#drainWaiters.push(resolve));
+    return this.#drained.wait();
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true;
     this.takeWaiting();
     await this.drained();
+    this.#endCatching();
   }
 
   /** Gives up what runs: its outcome is `lost`, although its code goes on until the process ends. */
@@ -100,8 +114,18 @@ class Solo implements Pool {
     this.takeWaiting();
     this.#running?.abort.abort(new Terminated());
     this.#finish({ kind: 'lost', exitCode: null, signal: null });
+    this.#endCatching();
     return Promise.resolve();
   }
+
+  #endCatching(): void {
+    for (const event of ESCAPES) process.off(event, this.#onEscaped);
+  }
+
+  readonly #onEscaped = (error: unknown): void => {
+    if (this.#running?.escapes.fail(error) === true) return;
+    this.#options.logger.error('An error that no task caught, in code that one left running.', error);
+  };
 
   stats(): Readonly<Record<string, unknown>> {
     return {
@@ -120,7 +144,7 @@ class Solo implements Pool {
   }
 
   async #run(running: Waiting): Promise<void> {
-    const { job, events, abort } = running;
+    const { job, events, abort, escapes } = running;
     events.onAccepted({ pid: process.pid, name: 'MainProcess' });
     // The early acknowledgement is written in this turn and the next; a task that blocks must not hold it back.
     await setImmediate();
@@ -129,6 +153,9 @@ class Solo implements Pool {
     const hooks = {
       signal: abort.signal,
       onState: (update: Parameters<JobEvents['onState']>[0]) => events.onState(update),
+      ...(this.#options.catchEscapes === true && {
+        guard: (run: Promise<unknown>) => escapes.guard(run),
+      }),
     };
     const outcome = await this.#options.tracer(job, hooks);
     clearTimeout(limit);
@@ -156,7 +183,6 @@ class Solo implements Pool {
   }
 
   #checkDrained(): void {
-    if (this.#running !== undefined || this.#waiting.length > 0) return;
-    for (const resolve of this.#drainWaiters.splice(0)) resolve();
+    if (this.#running === undefined && this.#waiting.length === 0) this.#drained.wake();
   }
 }

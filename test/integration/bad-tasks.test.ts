@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startCli } from '../support/cli.ts';
+import { createProject } from '../support/project.ts';
+import { Celery } from '../../src/index.ts';
 import { BadWorker } from '../support/bad-worker.ts';
 
 // One worker for all: whatever a task does, the tasks around it and after it succeed.
@@ -145,4 +148,39 @@ it('remote control takes no nonsense, and goes on', async () => {
 
 it('the worker ends as if nothing had happened, with an empty queue', async () => {
   expect(await worker.stop()).toMatchObject({ code: 0, left: 0 });
+});
+
+const ESCAPES = `
+import { Celery } from 'celery-ts';
+export const app = new Celery('tasks', { broker: 'sqlite:///b.db', backend: 'sqlite:///b.db' });
+app.task('tasks.rejects', async () => {
+  void Promise.reject(new RangeError('left behind'));
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+});
+app.task('tasks.late', () => {
+  setTimeout(() => { throw new Error('too late for its task'); }, 50);
+  return 'done';
+});
+`;
+
+it('a worker with the solo pool survives what no code catches, and the task that runs fails with it', async () => {
+  const project = createProject({ 'tasks.js': ESCAPES });
+  const url = `sqlite:///${project.path('b.db')}`;
+  const app = new Celery('client', { broker: url, backend: url });
+  app.markConfigured();
+  const solo = startCli(['-A', 'tasks', 'worker', '-P', 'solo', '-l', 'INFO'], { cwd: project.folder });
+  try {
+    await solo.waitFor(' ready.');
+    const call = async (task: string) => (await app.sendTask(task, [])).get({ timeout: 20 });
+    expect(await call('tasks.late')).toBe('done');
+    await solo.waitFor(/ERROR\/MainProcess\] An error that no task caught.*\nError: too late for its task\n/);
+    await expect(call('tasks.rejects')).rejects.toThrow('left behind');
+    expect(await call('tasks.late')).toBe('done');
+    solo.kill('SIGTERM');
+    expect((await solo.ended).code).toBe(0);
+  } finally {
+    solo.kill('SIGKILL');
+    await app.close();
+    project.remove();
+  }
 });
