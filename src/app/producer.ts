@@ -90,7 +90,8 @@ export class Producer {
       void connection.closed.then(drop);
       void channel.closed.then(async () => {
         drop();
-        await connection[Symbol.asyncDispose]();
+        // What cannot even be closed is of no use to anybody, and the next message opens another one.
+        await Promise.resolve(connection[Symbol.asyncDispose]()).catch(() => undefined);
       });
     }, drop);
     return link;

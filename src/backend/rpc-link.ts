@@ -115,12 +115,12 @@ export class RpcLink implements AsyncDisposable {
       queue,
       (delivery) => this.#inbox.onDelivery(delivery),
       // Somebody deleted the queue: begin anew.
-      () => void own.release(),
+      () => void release(own),
     );
   }
 
   async #lost({ own }: Session): Promise<void> {
-    await own.release();
+    await release(own);
     if (this.#listen && !this.#life.signal.aborted) this.#reconnecting ??= this.#reconnect();
   }
 
@@ -137,4 +137,9 @@ export class RpcLink implements AsyncDisposable {
       this.#reconnecting = undefined;
     }
   }
+}
+
+/** Nobody waits for it, and what cannot even be closed is of no use any more. */
+async function release(own: Releasers): Promise<void> {
+  await own.release().catch(() => undefined);
 }

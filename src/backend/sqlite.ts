@@ -234,8 +234,9 @@ class SqliteBackend implements ResultBackend {
       this.#stopListening();
       this.#watchers.wakeAll();
     };
+    let file: SqliteFile | undefined;
     try {
-      const file = await openSqliteFile(this.#path);
+      file = await openSqliteFile(this.#path);
       if (!(await file.read((database) => this.#tables.exist(database)))) {
         await file.write((database) => this.#tables.create(database));
       }
@@ -245,6 +246,7 @@ class SqliteBackend implements ResultBackend {
       return file;
     } catch (error) {
       lost();
+      await file?.[Symbol.asyncDispose]();
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -175,6 +176,19 @@ describe('results in a file', () => {
     expect(String(failure)).toMatch(text);
   });
 
+  it('leave the file alone when their tables cannot be made', async () => {
+    const database = openDatabase(path);
+    // An index on what is no table.
+    database.exec('CREATE VIEW celery_ts_result AS SELECT 1 AS expires_at');
+    database.close();
+    const backend = own.own(sqliteBackend(`sqlite:///${path}`, OPTIONS));
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await expect(backend.fetch('a')).rejects.toThrow(/views may not be indexed/);
+    }
+    const open = readdirSync('/proc/self/fd').map((fd) => readlinkOf(`/proc/self/fd/${fd}`));
+    expect(open.filter((file) => file.startsWith(path))).toEqual([]);
+  });
+
   it('cannot be stored in a place that is not there, which is told and can be mended', async () => {
     const missing = join(folder, 'sub');
     const backend = own.own(sqliteBackend(`sqlite:///${join(missing, 'r.db')}`, OPTIONS));
@@ -187,3 +201,11 @@ describe('results in a file', () => {
     await expect(waiting).rejects.toBeInstanceOf(BackendGetMetaError);
   });
 });
+
+function readlinkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}

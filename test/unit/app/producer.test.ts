@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Producer } from '../../../src/app/producer.ts';
 import { Releasers } from '../../../src/core/lifecycle.ts';
 import { AccessRefused, Celery, OperationalError } from '../../../src/index.ts';
@@ -39,6 +39,8 @@ class Watched implements Transport {
   /** Thrown by that many connection attempts. */
   failures: Error[] = [];
   last: Connection | undefined;
+  /** What closing a connection does, in place of closing it. */
+  closing?: () => Promise<void>;
 
   async connect(signal: AbortSignal): Promise<Connection> {
     this.connects += 1;
@@ -49,7 +51,7 @@ class Watched implements Transport {
     return {
       closed: connection.closed,
       openChannel: async () => this.#watch(await connection.openChannel()),
-      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => this.closing?.() ?? connection[Symbol.asyncDispose](),
     };
   }
 
@@ -86,6 +88,23 @@ describe('Producer', () => {
     await broker.last?.[Symbol.asyncDispose]();
     await producer.publish(message, target, { retry: patient });
     expect([broker.connects, broker.declares]).toEqual([2, 2]);
+  });
+
+  it('goes on when the connection of a lost channel cannot even be closed', async () => {
+    const escaped = vi.fn();
+    process.on('unhandledRejection', escaped);
+    try {
+      broker.closing = () => Promise.reject(new Error('cannot be closed'));
+      await producer.publish(message, target);
+      await broker.last?.[Symbol.asyncDispose]();
+      await producer.publish(message, target, { retry: patient });
+      expect(broker.connects).toBe(2);
+      await new Promise(setImmediate);
+      expect(escaped).not.toHaveBeenCalled();
+    } finally {
+      process.off('unhandledRejection', escaped);
+      delete broker.closing;
+    }
   });
 
   it('tries again as the policy says', async () => {
