@@ -118,7 +118,10 @@ function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, s
   });
   const bad = new BadMessages({ accept, logger, results, state, events });
   const following = new Following({ app, hostname, accept, logger, signal: sending });
-  const settlement = new Settlement({ results, following, bad, log, events, logger });
+  const settlement = new Settlement({
+    ...{ results, following, bad, log, events, logger },
+    stopping: state.stopSignal,
+  });
   const resultSerializer = settings.result_serializer;
   const parts = {
     hostname,
@@ -208,6 +211,7 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
       strategies.onDelivery(delivery, session);
     },
     onLost: () => {
+      state.sessionLost();
       parts.takeUnstarted();
       const isReduced = !state.stopping && settings.worker_enable_prefetch_count_reduction;
       if (isReduced) prefetch.reduce(state.active.size);

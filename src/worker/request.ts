@@ -13,9 +13,12 @@ export interface Session {
   readonly open: boolean;
 }
 
-/** Keeps verdicts that could not be given because the channel was gone. */
+/** Keeps verdicts that were not given because the channel was gone. */
 export interface MissedVerdicts {
+  /** The verdict cannot have arrived. */
   remember(request: Request, verdict: Verdict): void;
+  /** The verdict was written; should the channel be lost now, nobody knows whether it has arrived. */
+  given(request: Request, verdict: Verdict): void;
 }
 
 export interface RequestParts {
@@ -123,6 +126,7 @@ export class Request {
       return;
     }
     try {
+      this.#missed.given(this, verdict);
       await give(this.#delivery, verdict);
     } catch (error) {
       this.#missed.remember(this, verdict);

@@ -6,8 +6,10 @@ import {
   TimeLimitExceeded,
   WorkerLostError,
 } from '../core/errors.ts';
+import { sleep } from '../core/async.ts';
 import type { Logger } from '../core/logger.ts';
 import { pythonRepr } from '../core/python-repr.ts';
+import { delayMs, type RetryPolicy } from '../core/retry.ts';
 import { FAILURE, RETRY, REVOKED, SUCCESS } from '../core/states.ts';
 import type { Outcome, RemoteError } from '../message/outcome.ts';
 import { toRemoteError } from '../message/remote-error.ts';
@@ -27,7 +29,17 @@ export interface SettlementOptions {
   readonly log: TaskLog;
   readonly events: TaskEvents;
   readonly logger: Logger;
+  /** A shutdown has begun: nothing is waited for any more. */
+  readonly stopping: AbortSignal;
 }
+
+/** Before a message goes back whose end could not be recorded, longer each time in a row: it would come again at once. */
+const GIVE_BACK: RetryPolicy = {
+  maxRetries: null,
+  intervalStartMs: 1000,
+  intervalStepMs: 2000,
+  intervalMaxMs: 30_000,
+};
 
 /**
  * Settles how each task ended: sends what follows, stores the state, and only then acknowledges late.
@@ -41,14 +53,18 @@ export class Settlement {
   readonly #log: TaskLog;
   readonly #events: TaskEvents;
   readonly #logger: Logger;
+  readonly #stopping: AbortSignal;
+  /** Ends in a row that could not be recorded, those of tasks that ran at the same time counted once. */
+  #failures = 0;
 
-  constructor({ results, following, bad, log, events, logger }: SettlementOptions) {
+  constructor({ results, following, bad, log, events, logger, stopping }: SettlementOptions) {
     this.#results = results;
     this.#following = following;
     this.#bad = bad;
     this.#log = log;
     this.#events = events;
     this.#logger = logger;
+    this.#stopping = stopping;
   }
 
   /** Never rejects. @param job - number of the job, named when its process was lost */
@@ -57,6 +73,7 @@ export class Settlement {
     try {
       if (request.stored !== undefined) await request.stored;
       await this.#apply(request, outcome, job);
+      this.#failures = 0;
     } catch (error) {
       await this.#giveUp(request, error);
     }
@@ -188,6 +205,7 @@ export class Settlement {
     this.#logger.error(`Task ${request.label} has ended, but that could not be recorded`, error);
     const passes = error instanceof OperationalError || error instanceof BackendError;
     if (request.unsettled && passes) {
+      await this.#pause();
       await request.settle('requeue');
       return;
     }
@@ -196,6 +214,12 @@ export class Settlement {
       await this.#results.storeUnrun(request.headers, request.envelope, toRemoteError(error));
     }
     await request.settle('ack');
+  }
+
+  async #pause(): Promise<void> {
+    const failures = this.#failures + 1;
+    await sleep(delayMs(GIVE_BACK, failures), this.#stopping).catch(() => undefined);
+    this.#failures = Math.max(this.#failures, failures);
   }
 }
 

@@ -1,9 +1,12 @@
 import { LimitedSet } from '../core/limited-set.ts';
+import { Waiters } from '../core/waiters.ts';
 import type { ChangedOptions, MissedVerdicts, Request, Verdict } from './request.ts';
 
 /** Verdicts that could not be given, kept for the day their messages come again. */
 const MISSED_MAX = 10_000;
 const MISSED_EXPIRES_MS = 3_600_000;
+/** A dead connection is noticed after two missed heartbeats, which are 120 s apart by default. */
+const GIVEN_EXPIRES_MS = 300_000;
 
 /** As many revoked ids as Celery remembers, as long: the message of an older one is not known any more. */
 const REVOKED_MAX = 50_000;
@@ -26,15 +29,30 @@ export class WorkerState implements MissedVerdicts {
   /** Of `inspect memsample`, for `memdump`. */
   readonly memorySamples: string[] = [];
   readonly #missed = new LimitedSet({ max: MISSED_MAX, expiresMs: MISSED_EXPIRES_MS });
-  readonly #waiters: (() => void)[] = [];
+  /** Verdicts written a short while ago. */
+  readonly #given = new LimitedSet({ max: MISSED_MAX, expiresMs: GIVEN_EXPIRES_MS });
+  readonly #idle = new Waiters();
+  readonly #stop = new AbortController();
   #busy = 0;
 
-  /** A shutdown has begun: nothing starts any more. */
-  stopping = false;
   /** A cold shutdown has taken the running tasks. */
   abandoned = false;
   /** Number of the last job given to the pool; logs of lost processes name it. */
   jobs = 0;
+
+  /** A shutdown has begun: nothing starts any more. */
+  get stopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Aborted when a shutdown begins. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  beginStop(): void {
+    this.#stop.abort();
+  }
 
   change(task: string, options: ChangedOptions): void {
     this.changedOptions.set(task, { ...this.changedOptions.get(task), ...options });
@@ -101,6 +119,18 @@ export class WorkerState implements MissedVerdicts {
     if (verdict !== 'requeue') this.#missed.add(key(request.id, request.headers.retries, verdict));
   }
 
+  given(request: Request, verdict: Verdict): void {
+    if (verdict !== 'requeue') this.#given.add(key(request.id, request.headers.retries, verdict));
+  }
+
+  /** The channel is gone: the last verdicts may not have arrived, and a message that comes again gets the same. */
+  sessionLost(): void {
+    for (const written of [...this.#given]) {
+      this.#given.delete(written);
+      this.#missed.add(written);
+    }
+  }
+
   /** The verdict of a run that ended while the connection was lost. */
   missed(id: string, retries: number): Verdict | undefined {
     if (this.#missed.size === 0) return undefined;
@@ -117,14 +147,12 @@ export class WorkerState implements MissedVerdicts {
 
   end(): void {
     this.#busy -= 1;
-    if (this.#busy > 0) return;
-    for (const resolve of this.#waiters.splice(0)) resolve();
+    if (this.#busy === 0) this.#idle.wake();
   }
 
   /** Resolves when nothing is running or being settled. */
   idle(): Promise<void> {
-    if (this.#busy === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiters.push(resolve));
+    return this.#busy === 0 ? Promise.resolve() : this.#idle.wait();
   }
 }
 

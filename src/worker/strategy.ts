@@ -104,6 +104,8 @@ function rejoin(state: WorkerState, headers: TaskHeaders, delivery: Delivery, se
   const running = state.running(headers.id, headers.retries);
   if (running !== undefined) {
     running.rejoin(delivery, session);
+    // What is acknowledged before it runs is so again, not at its end. `settle` never rejects.
+    if (!running.acksLate) void running.settle('ack');
     return true;
   }
   const verdict = state.missed(headers.id, headers.retries);

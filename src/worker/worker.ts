@@ -1,6 +1,7 @@
 import type { Celery } from '../app/celery.ts';
 import { setMaxListeners } from 'node:events';
 import { deferred, sleep } from '../core/async.ts';
+import { OperationalError } from '../core/errors.ts';
 import { errorRepr } from '../message/remote-error.ts';
 import type { Queue } from '../transport/topology.ts';
 import { assemble } from './assembly.ts';
@@ -103,7 +104,11 @@ export class Worker {
     signal.throwIfAborted();
     const parts = assemble(this.#app, this.#options, {
       sending: this.#sending.signal,
-      onFailed: (error) => void this.#fail(error),
+      onFailed: (error) => {
+        // There is no broker any more to send to: the end must not wait for it.
+        this.#sending.abort(new OperationalError('The worker has given up the broker.', { cause: error }));
+        void this.#fail(error);
+      },
       onShutdown: () => void this.stop('warm'),
     });
     this.#parts = parts;
@@ -143,14 +148,14 @@ export class Worker {
     const parts = this.#parts;
     try {
       if (parts !== undefined) {
-        parts.state.stopping = true;
+        parts.state.beginStop();
         await parts.consumer.drain();
         await parts.giveBack();
         await Promise.race([parts.state.idle(), this.#cold.promise]);
         if (this.#mode === 'cold') await this.#abandon(parts);
       }
       this.#booting.abort();
-      this.#sending.abort();
+      this.#sending.abort(new OperationalError('The worker has stopped.'));
       await this.#blueprint?.stop();
     } catch (error) {
       logger.error('The shutdown did not go as planned', error);

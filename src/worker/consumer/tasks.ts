@@ -27,7 +27,10 @@ export class TaskSession implements Session {
   readonly #connection: Connection;
   readonly #channel: Channel;
   readonly #options: TaskSessionOptions;
+  /** Undefined: not yet, or not any more. */
   readonly #consumers = new Map<string, Consumer | undefined>();
+  /** Subscriptions under way: a second one to the same queue could never be ended. */
+  readonly #adding = new Map<string, Promise<void>>();
   readonly #ending = new AbortController();
   #open = true;
 
@@ -58,9 +61,23 @@ export class TaskSession implements Session {
     return this.#open;
   }
 
-  /** Declares the queue and subscribes to it. @throws {OperationalError} the broker refuses it */
+  /** Declares the queue and subscribes to it, unless it is consumed. @throws {OperationalError} the broker refuses it */
   async add(queue: Queue): Promise<void> {
-    this.#consumers.set(queue.name, undefined);
+    const { name } = queue;
+    if (!this.#consumers.has(name)) this.#consumers.set(name, undefined);
+    // The one under way may have found it cancelled, and be over without a subscription.
+    while (this.#open && this.#consumers.has(name) && this.#consumers.get(name) === undefined) {
+      const adding = this.#adding.get(name) ?? this.#subscribe(queue);
+      this.#adding.set(name, adding);
+      try {
+        await adding;
+      } finally {
+        if (this.#adding.get(name) === adding) this.#adding.delete(name);
+      }
+    }
+  }
+
+  async #subscribe(queue: Queue): Promise<void> {
     await declare(this.#connection, queue);
     // Meanwhile it may have been cancelled.
     if (!this.#open || !this.#consumers.has(queue.name)) return;
@@ -123,6 +140,7 @@ export class TaskSession implements Session {
     this.#options.logger.warning(
       `consumer: The broker has ended the subscription to queue ${queue.name}; subscribing again`,
     );
+    this.#consumers.set(queue.name, undefined);
     // It handles its errors itself.
     void this.keepAdding(queue);
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EventDispatcher } from '../../../src/app/event-dispatcher.ts';
 import { Celery } from '../../../src/app/celery.ts';
 import type { TaskOptions } from '../../../src/app/options.ts';
@@ -78,22 +78,27 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
   const bad = new BadMessages({ accept, logger, results, state, events });
   const { signal } = new AbortController();
   const following = new Following({ app, hostname: 'celery@here', accept, logger, signal });
-  const settlement = new Settlement({ results, following, bad, log: new TaskLog(logger), events, logger });
-  const request = new Request({
-    options: task.options,
-    ...parseTaskHeaders(envelope.headers),
-    envelope,
-    delivery: recorded(envelope, verdicts),
-    session: { open: true },
-    etaMs: undefined,
-    expiresMs: undefined,
-    missed: state,
-    logger,
+  const settlement = new Settlement({
+    ...{ results, following, bad, log: new TaskLog(logger), events, logger },
+    stopping: state.stopSignal,
   });
+  const again = (): Request =>
+    new Request({
+      options: task.options,
+      ...parseTaskHeaders(envelope.headers),
+      envelope,
+      delivery: recorded(envelope, verdicts),
+      session: { open: true },
+      etaMs: undefined,
+      expiresMs: undefined,
+      missed: state,
+      logger,
+    });
+  const request = again();
   request.process = { pid: 7, name: 'ForkPoolWorker-1' };
   if (!request.acksLate) void request.settle('ack');
   verdicts.length = 0;
-  return { app, id, request, settlement, verdicts, stored, log, state };
+  return { app, id, request, again, settlement, verdicts, stored, log, state };
 }
 
 function recorded(envelope: Envelope, verdicts: string[]): Delivery {
@@ -233,11 +238,35 @@ describe('what is stored and what becomes of the message', () => {
     { mode: 'early ack', task: early, steps: [] },
     { mode: 'late ack', task: late, steps: ['requeue'] },
   ])('when the backend has finally failed, $mode: $steps', async ({ task, steps }) => {
-    const { request, settlement, verdicts, log } = scene({ task, broken: true });
-    await settlement.settle(request, outcomes.success, 1);
+    const { request, settlement, verdicts, log, state } = scene({ task, broken: true });
+    const settled = settlement.settle(request, outcomes.success, 1);
+    await new Promise(setImmediate);
+    // Back in its queue it would come again at once, and so on for ever.
+    expect(verdicts).toEqual([]);
+    state.beginStop();
+    await settled;
     expect(verdicts).toEqual(steps);
     expect(log.lines.join('\n')).toContain('the backend is down');
     expect(log.matching(/succeeded/)).toEqual([]);
+  });
+
+  test('a backend that stays away is asked more and more seldom', async () => {
+    vi.useFakeTimers();
+    try {
+      const { settlement, again, log } = scene({ task: late, broken: true });
+      const pauses: number[] = [];
+      for (let round = 0; round < 4; round += 1) {
+        const startMs = Date.now();
+        const together = [again(), again()].map((request) => settlement.settle(request, outcomes.success, 1));
+        while (log.lines.length < (round + 1) * 2) await vi.advanceTimersByTimeAsync(0);
+        await vi.advanceTimersToNextTimerAsync();
+        await Promise.all(together);
+        pauses.push(Date.now() - startMs);
+      }
+      expect(pauses).toEqual([1000, 3000, 5000, 7000]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('the end waits for a state that is still being stored', async () => {

@@ -85,7 +85,7 @@ test('a message is read once, its body not at all', () => {
 
 test('what arrives while the worker stops goes back', () => {
   const { state, received, verdicts, deliver } = scene();
-  state.stopping = true;
+  state.beginStop();
   deliver(message());
   expect(received).toEqual([]);
   expect(verdicts).toEqual(['requeue']);
@@ -109,6 +109,30 @@ describe('a message that is delivered again', () => {
     await request.settle('ack');
     expect(verdicts).toEqual(['ack', 'ack']);
   });
+
+  test('is acknowledged at once when its run was, not at the end', () => {
+    const { verdicts, deliver } = running();
+    deliver(message(), true);
+    expect(verdicts).toEqual(['ack']);
+  });
+
+  test.each([
+    { verdict: 'ack', lost: true, runs: 0, verdicts: ['ack', 'ack'] },
+    { verdict: 'drop', lost: true, runs: 0, verdicts: ['drop', 'drop'] },
+    { verdict: 'requeue', lost: true, runs: 1, verdicts: ['requeue'] },
+    { verdict: 'ack', lost: false, runs: 1, verdicts: ['ack'] },
+  ] as const)(
+    'after its $verdict was written, the channel then lost: $lost, runs $runs times more',
+    async ({ verdict, lost, runs, verdicts: expected }) => {
+      const { state, received, verdicts, deliver, request } = running();
+      await request.settle(verdict);
+      state.forget(request);
+      if (lost) state.sessionLost();
+      deliver(message(), true);
+      expect(received).toHaveLength(runs);
+      expect(verdicts).toEqual(expected);
+    },
+  );
 
   test('runs once more when its run, acknowledged too late, then gave it back', () => {
     const { state, received, deliver, request } = running();
