@@ -99,8 +99,8 @@ export class MailboxClient {
       const consumer = await channel.consume(mailbox, (delivery) => collector.take(delivery));
       const replyTo = { exchange: this.#exchange('direct').name, routingKey: mailbox.routingKey };
       const message = this.#request(command, args, options, { ticket, replyTo });
-      await channel.publish(message, exchange.name, '');
-      const replies = await collector.replies(channel);
+      const isHeard = await channel.offer(message, exchange.name, '');
+      const replies = isHeard ? await collector.replies(channel) : [];
       // The mailbox goes with its last consumer.
       await consumer[Symbol.asyncDispose]();
       return replies;

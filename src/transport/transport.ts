@@ -54,6 +54,8 @@ export interface Channel extends AsyncDisposable {
   deleteQueue(name: string): Promise<void>;
   /** Resolves when the broker has the message (with confirms) or it left this process (without). Many may be under way. */
   publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void>;
+  /** Publishes, and tells whether anybody took it: a queue, or a listener of a fanout exchange. Needs a channel with confirms. */
+  offer(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean>;
   /**
    * Deliveries of one queue, from now until the consumer is disposed; unsettled ones stay with this channel.
    * @param onCancel called when the broker ended the consumer by itself (the queue was deleted)

@@ -377,6 +377,28 @@ export function transportContract(name: string, setup: () => Promise<TransportFi
         await channel.publish(envelope('nobody'), exchange.name, 'a');
       });
 
+      it('tells whether anybody took what it was offered', async () => {
+        await channel.declareQueue(queue);
+        expect(await channel.offer(envelope('1'), '', queue.name)).toBe(true);
+        if (!transport.can.fanout) return;
+        const exchange = {
+          name: `x-${randomUUID()}`,
+          type: 'fanout',
+          durable: false,
+          autoDelete: false,
+        } as const;
+        await channel.declareExchange(exchange);
+        const offer = (): Promise<boolean> => channel.offer(envelope('2'), exchange.name, '');
+        expect(await Promise.all([offer(), offer()])).toEqual([false, false]);
+        const listener = directQueue(`q-${randomUUID()}`, { exchange, routingKey: '', noAck: true });
+        const other = await second();
+        await other.declareQueue(listener);
+        const inbox = new Inbox();
+        await other.consume(listener, inbox.take);
+        expect(await offer()).toBe(true);
+        await inbox.arrived(1);
+      });
+
       it('fanout: to every queue, in every process', async (context) => {
         if (!transport.can.fanout) context.skip();
         const exchange: Exchange = {
@@ -447,6 +469,19 @@ export function transportContract(name: string, setup: () => Promise<TransportFi
         expect(inbox.deliveries).toHaveLength(4);
         await channel[Symbol.asyncDispose]();
         expect(await (await second()).size(queue.name)).toBe(0);
+      });
+
+      it('an ack counts that is given just before the connection is closed', async () => {
+        const mine = await transport.connect(never());
+        const closing = await mine.openChannel();
+        await closing.declareQueue(queue);
+        await publishAll(['1', '2', '3']);
+        const inbox = new Inbox();
+        await closing.consume(queue, inbox.take);
+        const acks = (await inbox.arrived(3)).map((delivery) => delivery.ack());
+        await mine[Symbol.asyncDispose]();
+        await Promise.all(acks);
+        expect(await channel.get(queue.name)).toBeUndefined();
       });
 
       it('ignores a second settling', async () => {

@@ -97,6 +97,11 @@ export class AmqpChannel implements Channel {
     return this.#publisher.publish(envelope, exchange, routingKey);
   }
 
+  offer(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
+    if (this.#isGone()) return Promise.reject(this.#failure('publish', undefined));
+    return this.#publisher.offer(envelope, exchange, routingKey);
+  }
+
   async consume(
     queue: Queue,
     onDelivery: (delivery: Delivery) => void,

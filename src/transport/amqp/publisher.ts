@@ -1,5 +1,6 @@
-import type { Channel as AmqpChannel, ConfirmChannel } from 'amqplib';
+import type { Channel as AmqpChannel, ConfirmChannel, Message } from 'amqplib';
 import { EncodeError, type OperationalError } from '../../core/errors.ts';
+import { newTaskId } from '../../core/task-id.ts';
 import type { Envelope } from '../../message/message.ts';
 import { tooLarge } from './errors.ts';
 import { publishOptions } from './messages.ts';
@@ -24,7 +25,10 @@ interface Job {
   readonly envelope: Envelope;
   readonly exchange: string;
   readonly routingKey: string;
-  resolve(): void;
+  /** The broker is to send it back when no queue takes it. */
+  readonly mandatory: boolean;
+  isReturned: boolean;
+  resolve(isTaken: boolean): void;
   reject(error: unknown): void;
 }
 
@@ -41,6 +45,8 @@ export class Publisher {
   readonly #waiting = new Set<Job>();
   /** Written without confirm, to be resolved when the socket has taken them. */
   readonly #written = new Set<Job>();
+  /** Those the broker may send back, by the message id they were given. */
+  readonly #offers = new Map<string, Job>();
   #full = false;
 
   constructor(channel: AmqpChannel | ConfirmChannel, confirm: boolean, explain: Explain) {
@@ -48,11 +54,25 @@ export class Publisher {
     this.#confirm = confirm;
     this.#explain = explain;
     channel.on('drain', () => this.#drained());
+    // It comes before the confirm of the same message.
+    channel.on('return', ({ properties }: Message) => {
+      const job = this.#offers.get(String(properties.messageId));
+      if (job !== undefined) job.isReturned = true;
+    });
   }
 
-  publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+    await this.#accept(envelope, { exchange, routingKey, mandatory: false });
+  }
+
+  /** Whether a queue took it; known on a channel with confirms only. */
+  offer(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
+    return this.#accept(envelope, { exchange, routingKey, mandatory: true });
+  }
+
+  #accept(envelope: Envelope, target: Pick<Job, 'exchange' | 'routingKey' | 'mandatory'>): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const job: Job = { envelope, exchange, routingKey, resolve, reject };
+      const job: Job = { envelope, ...target, isReturned: false, resolve, reject };
       if (this.#full) this.#waiting.add(job);
       else this.#send(job);
     });
@@ -67,22 +87,29 @@ export class Publisher {
   }
 
   #send(job: Job): void {
-    const { envelope, exchange, routingKey } = job;
+    const { envelope, exchange, routingKey, mandatory } = job;
+    const messageId = mandatory ? newTaskId() : undefined;
     const onConfirm = (error: unknown): void => {
-      if (error === null || error === undefined) job.resolve();
+      if (messageId !== undefined) this.#offers.delete(messageId);
+      if (error === null || error === undefined) job.resolve(!job.isReturned);
       else job.reject(this.#failure(error, envelope));
     };
     const channel = this.#channel as ConfirmChannel;
+    const options = publishOptions(envelope);
+    if (messageId !== undefined) {
+      Object.assign(options, { mandatory, messageId });
+      this.#offers.set(messageId, job);
+    }
     try {
       // A channel without confirms ignores the last argument.
-      this.#full = !channel.publish(exchange, routingKey, envelope.body, publishOptions(envelope), onConfirm);
+      this.#full = !channel.publish(exchange, routingKey, envelope.body, options, onConfirm);
     } catch (error) {
       job.reject(this.#refusal(error));
       return;
     }
     if (this.#confirm) return;
     if (this.#full) this.#written.add(job);
-    else job.resolve();
+    else job.resolve(true);
   }
 
   #failure(error: unknown, { body }: Envelope): Error {
@@ -100,7 +127,7 @@ export class Publisher {
 
   #drained(): void {
     this.#full = false;
-    for (const job of this.#written) job.resolve();
+    for (const job of this.#written) job.resolve(true);
     this.#written.clear();
     for (const job of this.#waiting) {
       this.#waiting.delete(job);

@@ -76,14 +76,17 @@ export class MemoryBroker {
     return this.#queues.has(name);
   }
 
-  publish(message: Omit<StoredMessage, 'order' | 'redelivered'>, exchange: string, routingKey: string): void {
+  publish(message: Omit<StoredMessage, 'order' | 'redelivered'>, exchange: string, routingKey: string): boolean {
+    let isTaken = false;
     for (const name of this.#targets(exchange, routingKey)) {
       const queue = this.#queues.get(name);
       if (!queue) continue;
       const expiresAt = Math.min(message.expiresAt, Date.now() + queue.ttlMs);
       queue.messages.add({ ...message, expiresAt, order: ++this.#order, redelivered: false });
+      isTaken = true;
     }
     this.#notify();
+    return isTaken;
   }
 
   #targets(exchange: string, routingKey: string): Iterable<string> {

@@ -39,11 +39,11 @@ export class MemoryStore implements MessageStore {
     this.#broker.deleteQueue(name);
   }
 
-  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
     const text = encodeEnvelope(envelope, { exchange, routingKey, deliveryTag: newTaskId() });
     const priority = envelope.properties.priority ?? 0;
     const expiresAt = expiresAtOf(envelope) ?? Infinity;
-    this.#broker.publish({ text, priority, expiresAt }, exchange, routingKey);
+    return this.#broker.publish({ text, priority, expiresAt }, exchange, routingKey);
   }
 
   async size(queue: string): Promise<number> {

@@ -47,6 +47,8 @@ export class HeldMessages {
   readonly #held = new Map<number, HeldMessage>();
   #acked: HeldMessage[] = [];
   readonly #unheard = new Set<HeldMessage>();
+  /** Acks on their way. */
+  readonly #forgetting = new Set<Promise<void>>();
   #turn: Deferred<void> | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #recovery: NodeJS.Timeout | undefined;
@@ -81,7 +83,12 @@ export class HeldMessages {
     const acked = this.#acked;
     this.#turn = undefined;
     this.#acked = [];
-    turn?.resolve(Promise.all(batches(acked).map((some) => this.#forget(some))).then(() => undefined));
+    if (turn === undefined) return;
+    const forgotten = Promise.all(batches(acked).map((some) => this.#forget(some))).then(() => undefined);
+    this.#forgetting.add(forgotten);
+    const settled = (): void => void this.#forgetting.delete(forgotten);
+    forgotten.then(settled, settled);
+    turn.resolve(forgotten);
   }
 
   async #forget(messages: readonly HeldMessage[]): Promise<void> {
@@ -220,9 +227,12 @@ export class HeldMessages {
     work.catch(() => undefined);
   }
 
-  end(): void {
+  /** Before the connection is closed: what was acknowledged is not to be delivered again. */
+  async end(): Promise<void> {
     clearInterval(this.#renewal);
     this.stopRecovery();
+    this.#flush();
+    await Promise.allSettled(this.#forgetting);
   }
 }
 

@@ -58,7 +58,7 @@ export class RedisStore implements MessageStore {
     this.#order = new QueueOrder(options.queueOrder);
     this.#write = writeTogether(link.client);
     this.closed = link.closed.then(async (error) => {
-      this.#held.end();
+      void this.#held.end();
       this.#temporary.end();
       await this.#subscriptions.end();
       return error;
@@ -110,13 +110,12 @@ export class RedisStore implements MessageStore {
     this.#tell();
   }
 
-  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
     const what = `publish to exchange '${exchange}'`;
     const target = { exchange, routingKey };
     if (exchange !== '' && this.#bindings.typeOf(exchange) === 'fanout') {
       const channel = fanoutChannel(this.#options, exchange, routingKey);
-      await this.#do(what, () => this.#link.client.publish(channel, textOf(envelope, target)));
-      return;
+      return (await this.#do(what, () => this.#link.client.publish(channel, textOf(envelope, target)))) > 0;
     }
     const queues =
       exchange === ''
@@ -132,6 +131,7 @@ export class RedisStore implements MessageStore {
       return this.#link.client.lpush(list, textOf(envelope, target));
     };
     await this.#do(what, () => Promise.all(reached.map(push)));
+    return reached.length > 0;
   }
 
   async size(queue: string): Promise<number> {
@@ -307,7 +307,7 @@ export class RedisStore implements MessageStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#held.end();
+    await this.#held.end();
     await this.#subscriptions.end();
     await this.#link[Symbol.asyncDispose]();
     await this.closed;

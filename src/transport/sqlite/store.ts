@@ -84,19 +84,20 @@ export class SqliteStore implements MessageStore {
     if (refusal) throw refusal;
   }
 
-  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
     const payload = encodeEnvelope(envelope, { exchange, routingKey, deliveryTag: newTaskId() });
     const priority = Math.max(0, Math.trunc(envelope.properties.priority ?? 0));
     const message = { payload, priority, expiresAt: expiresAtOf(envelope) };
-    const known = await this.#file.write(
+    const taken = await this.#file.write(
       (database) => {
         const targets = this.#topology.targets(database, exchange, routingKey);
         for (const target of targets ?? []) this.#messages.insert(database, message, target);
-        return targets !== undefined;
+        return targets?.length;
       },
       { durable: envelope.properties.deliveryMode !== 1 },
     );
-    if (!known) throw new OperationalError(`there is no exchange '${exchange}' to publish to`);
+    if (taken === undefined) throw new OperationalError(`there is no exchange '${exchange}' to publish to`);
+    return taken > 0;
   }
 
   size(queue: string): Promise<number> {

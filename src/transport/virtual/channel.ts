@@ -47,7 +47,11 @@ export class VirtualChannel implements Channel, Settling {
     return this.#call(() => this.#store.deleteQueue(name));
   }
 
-  publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+  async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void> {
+    await this.offer(envelope, exchange, routingKey);
+  }
+
+  offer(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
     return this.#call(() => this.#store.publish(envelope, exchange, routingKey));
   }
 

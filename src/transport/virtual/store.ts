@@ -33,8 +33,11 @@ export interface MessageStore extends AsyncDisposable {
   declareExchange(exchange: Exchange): Promise<void>;
   declareQueue(queue: Queue): Promise<void>;
   deleteQueue(name: string): Promise<void>;
-  /** @throws {OperationalError} when the exchange does not exist; a queue that does not exist swallows the message */
-  publish(envelope: Envelope, exchange: string, routingKey: string): Promise<void>;
+  /**
+   * @returns whether any queue or listener took it
+   * @throws {OperationalError} when the exchange does not exist; a queue that does not exist swallows the message
+   */
+  publish(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean>;
   size(queue: string): Promise<number>;
   purge(queue: string): Promise<number>;
   /**
