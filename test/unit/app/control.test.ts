@@ -152,7 +152,12 @@ describe('broadcast', () => {
     });
   });
 
+  it('ends at once when no worker is there to hear it', async () => {
+    expect(await app.control.ping({ timeout: 60 })).toEqual([]);
+  });
+
   it('ends with the signal', async () => {
+    await listen('deaf');
     const gone = new Error('gone');
     const controller = new AbortController();
     setTimeout(() => controller.abort(gone), 30);
