@@ -3,6 +3,7 @@ import { didYouMean } from '../core/nearest.ts';
 import type { ResolvedSettings } from '../settings/settings.ts';
 import { isRecord, toCamelCase, toSnakeCase } from './option-names.ts';
 import type { ResolvedTaskOptions, AnyTaskOptions } from './options.ts';
+import { checkTaskValues } from './task-values.ts';
 import type { TaskDefinition } from './task.ts';
 
 /** Options of a task before and after the settings fill them up. */
@@ -48,6 +49,7 @@ export function checkTaskOptions(task: string, options: AnyTaskOptions): void {
 export function resolveTaskOptions(definition: TaskDefinition, settings: ResolvedSettings): TaskAttributes {
   const annotated = annotationsFor(definition, settings.task_annotations);
   const own: AnyTaskOptions = { ...withoutUndefined(definition.options), ...annotated };
+  checkTaskValues(definition.name, own);
   return { own, resolved: fillUp(own, settings) };
 }
 

@@ -4,12 +4,14 @@ import { hostname } from 'node:os';
 import type { ResultBackend } from '../backend/backend.ts';
 import { LamportClock } from '../core/clock.ts';
 import { OperationalError } from '../core/errors.ts';
+import { serializerByName } from '../message/registry.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import type { SettingsLayer } from '../settings/resolve.ts';
 import type { ResolvedSettings, Settings } from '../settings/settings.ts';
 import type { Transport } from '../transport/transport.ts';
 import { checkTaskOptions } from './annotations.ts';
 import type { TaskAttributes } from './annotations.ts';
+import { checkCallOptions } from './call-options.ts';
 import { callerFile } from './call-site.ts';
 import type { Conf, SettingsPlace } from './conf.ts';
 import { Configuration } from './conf.ts';
@@ -20,6 +22,7 @@ import { Derived } from './derived.ts';
 import { directContext } from './direct-context.ts';
 import { Events } from './events.ts';
 import { environmentSettings, processEnvironment } from './environment.ts';
+import { check, checkFormats } from './formats.ts';
 import type { AnyTaskOptions, ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { Producer } from './producer.ts';
 import type { ArgumentTypes, CommandHandler, CommandOptions, UserCommand } from './remote-command.ts';
@@ -210,6 +213,7 @@ export class Celery {
 
   /**
    * Sends a task by its name; this program need not define it.
+   * @throws {TypeError} there is no option of that name
    * @throws {OperationalError} the broker cannot be reached
    */
   async sendTask<Result = unknown>(
@@ -217,6 +221,7 @@ export class Celery {
     args: readonly unknown[] = [],
     options: ApplyOptions = {},
   ): Promise<AsyncResult<Result>> {
+    checkCallOptions('sendTask', options);
     return (await this.#send(name, undefined, args, options)) as AsyncResult<Result>;
   }
 
@@ -315,8 +320,10 @@ export class Celery {
   /** Works out the options of all tasks, and reads the keys, so that what is wrong with them shows now. @throws {ImproperlyConfigured} */
   finalizeTasks(): void {
     this.#loadSecurity?.();
+    checkFormats(this.settings);
     for (const definition of this.#definitions.values()) {
-      const { backend } = this.#derived().attributesOf(definition).resolved;
+      const { backend, serializer } = this.#derived().attributesOf(definition).resolved;
+      check(`Task '${definition.name}'`, () => serializerByName(serializer));
       if (backend !== null) this.backendFor(backend);
     }
   }

@@ -1,3 +1,4 @@
+import { checkCallOptions } from './call-options.ts';
 import type { ResolvedTaskOptions, ApplyOptions, AnyTaskOptions } from './options.ts';
 import type { TaskContext } from './request.ts';
 import type { AsyncResult } from './result.ts';
@@ -38,7 +39,7 @@ export interface Task<Args extends readonly unknown[], Result, Returned = Result
   delay(...args: Args): Promise<AsyncResult<Result>>;
   /**
    * Sends the task with options: `add.applyAsync([4, 4], { countdown: 10 })`.
-   * @throws {TypeError} the arguments do not fit the function's parameters
+   * @throws {TypeError} the arguments do not fit the function's parameters, or there is no option of that name
    * @throws {OperationalError} the broker cannot be reached
    */
   applyAsync(...call: ApplyParameters<Args>): Promise<AsyncResult<Result>>;
@@ -102,7 +103,10 @@ export function createTask(host: TaskHost, definition: TaskDefinition): AnyTask 
   const members: { readonly [Member in Exclude<keyof AnyTask, 'options' | 'name'>]: unknown } = {
     run: definition.run,
     delay: (...args: unknown[]) => host.call(task, args, {}),
-    applyAsync: (args: readonly unknown[] = [], options: ApplyOptions = {}) => host.call(task, args, options),
+    applyAsync: async (args: readonly unknown[] = [], options: ApplyOptions = {}) => {
+      checkCallOptions('applyAsync', options);
+      return host.call(task, args, options);
+    },
     AsyncResult: (id: string) => host.resultOf(task, id),
   };
   for (const [name, value] of Object.entries(members)) Object.defineProperty(call, name, { value });

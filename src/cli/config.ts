@@ -8,6 +8,9 @@ import { print, printError } from './output.ts';
 export function runConfigCheck(context: Context): Promise<number> {
   return withApp(context, async (opened) => {
     await importAll(opened, context);
+    await opened.app.transport().check?.();
+    // Made, not connected: its URL is read.
+    opened.app.backendFor(null);
     for (const problem of misspeltVariables(context.env)) printError(`Warning: ${problem}`);
     print('OK');
     return EXIT.ok;

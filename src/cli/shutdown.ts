@@ -65,10 +65,16 @@ export interface AccidentHandlers {
 /**
  * An error out of nowhere, mostly of a timer or promise that the app's module has left running here: it is logged, and the
  * worker stops warmly, so that no task is lost and whoever watches over it starts it anew.
+ * @param ofTask takes those that are of a task running in this process
  */
-export function handleAccidents(worker: Stoppable, logger: Logger): AccidentHandlers {
+export function handleAccidents(
+  worker: Stoppable,
+  logger: Logger,
+  ofTask: (error: unknown) => boolean = () => false,
+): AccidentHandlers {
   const state = { happened: false };
   const onError = (error: unknown): void => {
+    if (ofTask(error)) return;
     logger.critical('An error that no code caught; the worker shuts down.', error);
     if (state.happened) return;
     state.happened = true;

@@ -33,7 +33,7 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
         import('../app/trace.ts'),
         import('../pool/solo.ts'),
       ]);
-      return createSoloPool({ tracer: createTracer(opened.app, { logger }), logger, catchEscapes: true });
+      return createSoloPool({ tracer: createTracer(opened.app, { logger }), logger });
     }
     default:
       throw new ImproperlyConfigured(`worker_pool: ${poolProblem(name)}`);

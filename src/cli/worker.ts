@@ -6,6 +6,7 @@ import { Releasers } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
 import type { Logger } from '../core/logger.ts';
 import type { EarlyChildren } from '../pool/early-children.ts';
+import type { Pool } from '../pool/pool.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import { Worker } from '../worker/worker.ts';
 import { importAll, openApp } from './app.ts';
@@ -95,12 +96,12 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     const redirection = redirectOutput(logger, app.settings.worker_redirect_stdouts_level);
     own.push(() => redirection.flush());
   }
-  return run(worker, logger);
+  return run(worker, logger, pool);
 }
 
-async function run(worker: Worker, logger: Logger): Promise<number> {
+async function run(worker: Worker, logger: Logger, pool: Pool): Promise<number> {
   const signals = handleSignals(worker);
-  const accidents = handleAccidents(worker, logger);
+  const accidents = handleAccidents(worker, logger, (error) => pool.takeEscaped?.(error) === true);
   // A worker on the memory broker with the solo pool holds nothing that would keep Node running.
   const alive = setInterval(() => undefined, 60_000);
   try {

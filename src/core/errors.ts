@@ -126,6 +126,15 @@ export class BackendStoreError extends BackendError {
 export class SoftTimeLimitExceeded extends CeleryError {
   override readonly code = 'CELERY_SOFT_TIME_LIMIT';
   override readonly module = 'billiard.exceptions';
+  /** Arguments of the exception, as stored: none, as in Celery, but what it was made with. */
+  readonly args: readonly unknown[];
+
+  /** @param message - in place of the text that says which limit it was, of `seconds` */
+  constructor(message = '', seconds?: number) {
+    const limit = seconds === undefined ? '' : ` of ${seconds} s`;
+    super(message === '' ? `The soft time limit${limit} of the task has passed.` : message);
+    this.args = message === '' ? [] : [message];
+  }
 }
 
 /** The hard time limit passed and the process of the task was killed. */

@@ -75,6 +75,12 @@ export function maskText(text: string, mask = '**'): string {
 function parseHost(text: string, url: string): Pick<ServerUrl, 'host' | 'port'> {
   const bracket = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
   const [host, port] = bracket === null ? splitOnce(text, ':') : [bracket[1] ?? '', bracket[2]];
+  if (/[[\]\s]/.test(host)) {
+    throw new ImproperlyConfigured(
+      `${maskUrl(url)} is not a URL: its host cannot be read. An IPv6 address is written [::1]; ` +
+        'in a user name or password the characters / ? # @ [ ] must be percent-encoded.',
+    );
+  }
   if (port !== undefined && port !== '' && (!/^\d{1,5}$/.test(port) || Number(port) > 65535)) {
     throw new ImproperlyConfigured(
       `${maskUrl(schemeAndHost(url, host))}: the port is not a number between 0 and 65535. ` +

@@ -128,7 +128,7 @@ class Child {
         void this.#run(message.job, message.reportMemory);
         break;
       case 'soft-limit':
-        this.#current?.abort(new SoftTimeLimitExceeded());
+        this.#current?.abort(new SoftTimeLimitExceeded('', message.seconds));
         break;
       case 'stored':
         this.#onStored(message.sequence, message.error);

@@ -62,6 +62,11 @@ export interface Pool extends Service {
   drained(): Promise<void>;
   /** Kills what runs, at once; `stop()` lets it finish. */
   kill(): Promise<void>;
+  /**
+   * Takes an error that nothing in this process has caught: it may be of a task. Absent where tasks run in other processes.
+   * @returns false when it cannot be
+   */
+  takeEscaped?(error: unknown): boolean;
   /** The `pool` part of `inspect stats`. */
   stats(): Readonly<Record<string, unknown>>;
 }

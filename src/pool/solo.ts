@@ -10,11 +10,6 @@ import type { Job, JobEvents, Pool } from './pool.ts';
 export interface SoloOptions {
   readonly tracer: Tracer;
   readonly logger: Logger;
-  /**
-   * Whether errors that nobody in this process catches fail the running task instead of ending the process; those of code that an
-   * earlier task left running are logged. Default false: the process is somebody else's, a test runner's for instance.
-   */
-  readonly catchEscapes?: boolean;
 }
 
 /**
@@ -24,8 +19,6 @@ export interface SoloOptions {
 export function createSoloPool(options: SoloOptions): Pool {
   return new Solo(options);
 }
-
-const ESCAPES = ['uncaughtException', 'unhandledRejection'] as const;
 
 interface Waiting {
   readonly job: Job;
@@ -57,8 +50,6 @@ class Solo implements Pool {
   start(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       signal.throwIfAborted();
-      if (this.#options.catchEscapes === true)
-        for (const event of ESCAPES) process.on(event, this.#onEscaped);
       resolve();
     });
   }
@@ -105,7 +96,6 @@ class Solo implements Pool {
     this.#isStopping = true;
     this.takeWaiting();
     await this.drained();
-    this.#endCatching();
   }
 
   /** Gives up what runs: its outcome is `lost`, although its code goes on until the process ends. */
@@ -114,18 +104,14 @@ class Solo implements Pool {
     this.takeWaiting();
     this.#running?.abort.abort(new Terminated());
     this.#finish({ kind: 'lost', exitCode: null, signal: null });
-    this.#endCatching();
     return Promise.resolve();
   }
 
-  #endCatching(): void {
-    for (const event of ESCAPES) process.off(event, this.#onEscaped);
-  }
-
-  readonly #onEscaped = (error: unknown): void => {
-    if (this.#running?.escapes.fail(error) === true) return;
+  takeEscaped(error: unknown): boolean {
+    if (this.#running?.escapes.fail(error) === true) return true;
     this.#options.logger.error('An error that no task caught, in code that one left running.', error);
-  };
+    return true;
+  }
 
   stats(): Readonly<Record<string, unknown>> {
     return {
@@ -153,9 +139,7 @@ class Solo implements Pool {
     const hooks = {
       signal: abort.signal,
       onState: (update: Parameters<JobEvents['onState']>[0]) => events.onState(update),
-      ...(this.#options.catchEscapes === true && {
-        guard: (run: Promise<unknown>) => escapes.guard(run),
-      }),
+      guard: (run: Promise<unknown>) => escapes.guard(run),
     };
     const outcome = await this.#options.tracer(job, hooks);
     clearTimeout(limit);
@@ -169,7 +153,7 @@ class Solo implements Pool {
     const seconds = job.softTimeLimit;
     if (seconds === undefined || seconds <= 0) return undefined;
     return setTimeout(() => {
-      abort.abort(new SoftTimeLimitExceeded());
+      abort.abort(new SoftTimeLimitExceeded('', seconds));
       events.onSoftTimeout(seconds);
     }, seconds * 1000);
   }

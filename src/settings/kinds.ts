@@ -120,7 +120,7 @@ function castJson(source: string): unknown {
   try {
     return JSON.parse(source);
   } catch {
-    // Not JSON: the text goes on as it is and is refused with the name of the setting and what it takes.
+    // The text goes on as it is and is refused with the name of the setting and what it takes.
     return source;
   }
 }

@@ -104,10 +104,22 @@ function modernName(name: string): string | undefined {
 const LONGEST_SHOWN = 100;
 
 function describe(name: string, problem: Problem): string {
-  const hint = problem.hint === undefined || problem.hint === '' ? '' : `. ${problem.hint}`;
+  const told = problem.hint === undefined || problem.hint === '' ? jsonProblem(problem.got) : problem.hint;
+  const hint = told === undefined ? '' : `. ${told}`;
   if (problem.takes === null) return `${name}${problem.path} is not known${hint}`;
   const got = isSecret(name) ? 'a value of another kind' : show(problem.got);
   return `${name}${problem.path} takes ${problem.takes}, got ${got}${hint}`;
+}
+
+/** Of a text that was meant to be JSON: nothing else in the environment or on the command line begins so. */
+function jsonProblem(got: unknown): string | undefined {
+  if (typeof got !== 'string' || !/^\s*[[{]/.test(got)) return undefined;
+  try {
+    JSON.parse(got);
+    return undefined;
+  } catch {
+    return 'The text is not JSON: a bracket, a comma or a double quote may be missing';
+  }
 }
 
 function show(value: unknown): string {

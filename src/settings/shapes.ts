@@ -221,11 +221,27 @@ const routeRule: Kind<RouteRule> = oneOf<[RouteMap, RouteFunction, readonly Rout
   list('a list of pairs', routePair),
 );
 
-export const taskRoutes: Kind<TaskRoutes> = oneOf<[RouteMap, RouteFunction, readonly RouteRule[]]>(
+const anyRoutes: Kind<TaskRoutes> = oneOf<[RouteMap, RouteFunction, readonly RouteRule[]]>(
   routeMap,
   routeFunction,
   list('a list of these', routeRule),
 );
+
+export const taskRoutes: Kind<TaskRoutes> = {
+  ...anyRoutes,
+  read(value) {
+    // Celery takes no bare list of pairs either: its list is of routers, one of which may be a list of pairs.
+    if (!Array.isArray(value) || value.length === 0 || !value.every((each) => routePair.read(each).ok)) {
+      return anyRoutes.read(value);
+    }
+    return refuse(
+      anyRoutes.takes,
+      value,
+      '',
+      `Put the pairs in a list of their own: [[['feed.*', 'feeds'], ['web.*', 'web']]]`,
+    );
+  },
+};
 
 const queueOptions = shape<QueueOptions>('an object with exchange, exchange_type, routing_key, …', {
   exchange: destination,

@@ -102,6 +102,11 @@ class Broker implements Transport {
     this.#loaded ??= this.#load();
     return (await this.#loaded).connect(signal);
   }
+
+  async check(): Promise<void> {
+    this.#loaded ??= this.#load();
+    await this.#loaded;
+  }
 }
 
 /** Several brokers, one at a time: `connect` tries each once, the last good one first. */
@@ -130,6 +135,10 @@ class Failover implements Transport {
 
   get can(): Capabilities {
     return this.#current.can;
+  }
+
+  async check(): Promise<void> {
+    for (const broker of this.#brokers) await broker.check?.();
   }
 
   async connect(signal: AbortSignal): Promise<Connection> {

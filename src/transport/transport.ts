@@ -19,6 +19,8 @@ export interface Transport {
   /** Printable: the password masked, as in Celery's banner. */
   readonly url: string;
   readonly can: Capabilities;
+  /** Reads the URL and the options in full, connecting to nothing. @throws {ImproperlyConfigured} they cannot be used */
+  check?(): Promise<void>;
   /**
    * Opens one connection.
    * @throws {AccessRefused} the broker refused the credentials or virtual host: do not try again

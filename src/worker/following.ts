@@ -1,3 +1,4 @@
+import { isCallOption } from '../app/call-options.ts';
 import { toCamelCase } from '../app/option-names.ts';
 import type { ApplyOptions } from '../app/options.ts';
 import type { Celery } from '../app/celery.ts';
@@ -135,6 +136,9 @@ export class Following implements Sender {
 
 /** `apply_async` options in Celery's names as ours. */
 function applyOptions(options: Readonly<Record<string, unknown>>): ApplyOptions {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined && value !== null);
-  return Object.fromEntries(entries.map(([name, value]) => [toCamelCase(name), value]));
+  const entries = Object.entries(options)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([name, value]) => [toCamelCase(name), value] as const);
+  // A signature of another version may hold more than a call takes here.
+  return Object.fromEntries(entries.filter(([name]) => isCallOption(name)));
 }

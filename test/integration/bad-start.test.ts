@@ -296,3 +296,59 @@ it.each(['rpc://', 'cache+memory://'])(
     expect(ended.stderr).toMatch(/^Error: the results of .* go to the process that sent the task, .*\n$/);
   },
 );
+
+describe('config check', () => {
+  const bad = (name: string, option: string): string =>
+    `import { Celery } from 'celery-ts';
+     export const app = new Celery('bad', { broker: 'memory://' });
+     app.task('tasks.${name}', ${option}, () => 1);`;
+  const files = {
+    'rate.js': bad('rate', "{ rateLimit: '10/x' }"),
+    'queue.js': bad('queue', '{ queue: 5 }'),
+    'late.js': bad('late', "{ acksLate: 'yes' }"),
+    'wire.js': bad('wire', "{ serializer: 'pikle' }"),
+    'own.js': bad('own', "{ backend: 'nowhere://' }"),
+  };
+  const CHECK = ['config', 'check'];
+  it.each<[string[], Record<string, string>, RegExp]>([
+    [['-b', 'foo://x'], {}, /^No such broker transport: foo\. The transports are /],
+    [['-b', 'amqp://['], {}, /amqp:\/\/\[ is not a URL: its host cannot be read/],
+    [['-b', 'redis://h/notanumber'], {}, /notanumber/],
+    [['--result-backend', 'nowhere://x'], {}, /^No such result backend: nowhere\. The backends are /],
+    [['--result-backend', 'redis://h:port'], {}, /the port is not a number/],
+    [
+      [],
+      { CELERY_TASK_SERIALIZER: 'pickle' },
+      /^task_serializer: the serializer pickle is read by Python only/,
+    ],
+    [
+      [],
+      { CELERY_RESULT_SERIALIZER: 'jsn' },
+      /^result_serializer: there is no serializer 'jsn'; there are: json,/,
+    ],
+    [[], { CELERY_EVENT_SERIALIZER: 'jsn' }, /^event_serializer: /],
+    [[], { CELERY_ACCEPT_CONTENT: 'json,pikle' }, /^accept_content: there is no serializer 'pikle'/],
+    [[], { CELERY_RESULT_ACCEPT_CONTENT: 'pikle' }, /^result_accept_content: /],
+    [[], { CELERY_TASK_ROUTES: '{"a":' }, /task_routes takes .*got "{\\"a\\":"\. The text is not JSON/],
+    [['-A', 'rate'], {}, /^Task 'tasks\.rate': rateLimit takes a rate such as '10\/s', .*, got '10\/x'\.$/],
+    [['-A', 'queue'], {}, /^Task 'tasks\.queue': queue takes the name of a queue, got 5\.$/],
+    [['-A', 'late'], {}, /^Task 'tasks\.late': acksLate takes true or false, got 'yes'\.$/],
+    [['-A', 'wire'], {}, /^Task 'tasks\.wire': there is no serializer 'pikle'/],
+    [['-A', 'own'], {}, /^No such result backend: nowhere\./],
+  ])('refuses what cannot work in one line: %j %j', async (args, env, problem) => {
+    const { folder } = project(files);
+    const app = args.includes('-A') ? [] : ['-A', 'tasks'];
+    const ended = await start([...app, ...args, ...CHECK], folder, env).ended;
+    expect([1, 2]).toContain(ended.code);
+    expect(ended.stdout).toBe('');
+    expect(ended.stderr).toMatch(/^Error: [^\n]*\n$/);
+    expect(ended.stderr.slice('Error: '.length, -1)).toMatch(problem);
+  });
+
+  it('as a worker does', async () => {
+    const { folder } = project(files);
+    const ended = await start(['-A', 'rate', 'worker'], folder).ended;
+    expect(ended.code).not.toBe(0);
+    expect(ended.stderr).toMatch(/^Error: Task 'tasks\.rate': rateLimit takes [^\n]*\n$/);
+  });
+});

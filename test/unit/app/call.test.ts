@@ -230,3 +230,21 @@ describe('inside a task', () => {
     expect(inside({ options: { addToParent: false } }).parent).toBeUndefined();
   });
 });
+
+describe('an option that no call has is refused', () => {
+  const app = new Celery('a', { broker: 'memory://' });
+  app.markConfigured();
+  const task = app.register({ name: 'proj.sub', run: () => null, options: {} });
+  it.each([
+    ['countdwn', ' Did you mean countdown?'],
+    ['task_id', ' Did you mean taskId?'],
+    ['routing_key', ' Did you mean routingKey?'],
+    ['xyzzy', ''],
+  ])('%s', async (name, hint) => {
+    const options = { [name]: 1 } as ApplyOptions;
+    const refusal = (method: string): TypeError =>
+      new TypeError(`${method}() has no option '${name}'.${hint}`);
+    await expect(task.applyAsync([], options)).rejects.toEqual(refusal('applyAsync'));
+    await expect(app.sendTask('proj.other', [], options)).rejects.toEqual(refusal('sendTask'));
+  });
+});

@@ -34,6 +34,8 @@ describe('toRemoteError', () => {
     [error(Error, 'x', { args: [() => 1, new Set([1])] }), 'Error', null, ['<function <anonymous>>', '{1}']],
     [new errors.NotRegistered('tasks.x'), 'NotRegistered', 'celery.exceptions', ['tasks.x']],
     [new errors.SoftTimeLimitExceeded(), 'SoftTimeLimitExceeded', 'billiard.exceptions', []],
+    [new errors.SoftTimeLimitExceeded('', 5), 'SoftTimeLimitExceeded', 'billiard.exceptions', []],
+    [new errors.SoftTimeLimitExceeded('mine'), 'SoftTimeLimitExceeded', 'billiard.exceptions', ['mine']],
     [new errors.EncodeError('no'), 'EncodeError', 'kombu.exceptions', ['no']],
     [new DOMException('stop', 'AbortError'), 'AbortError', null, ['stop']],
     ['text', 'Error', null, ['text']],

@@ -85,7 +85,10 @@ describe('the solo pool', () => {
     await turns();
     const { signal } = hooks.get('a') as TraceHooks;
     await new Promise((resolve) => signal.addEventListener('abort', resolve));
-    expect((signal.reason as Error).name).toBe('SoftTimeLimitExceeded');
+    expect(signal.reason).toMatchObject({
+      name: 'SoftTimeLimitExceeded',
+      message: 'The soft time limit of 0.02 s of the task has passed.',
+    });
     end('a');
     await done;
     expect(log).toEqual(['accept a MainProcess true', 'run a', 'soft 0.02', 'end a ignore']);

@@ -157,6 +157,15 @@ describe('resolveSettings', () => {
     ],
     [
       'task_routes',
+      [
+        ['a.*', 'a'],
+        ['b.*', { queue: 'b' }],
+      ],
+      'task_routes takes an object of task names and routes, a function or a list of these, got ' +
+        `[["a.*","a"],["b.*",{"queue":"b"}]]. Put the pairs in a list of their own: [[['feed.*', 'feeds'], ['web.*', 'web']]]`,
+    ],
+    [
+      'task_routes',
       [[[1, 'q']]],
       'task_routes[0][0] takes a pair of a task name, glob or RegExp and a route, got [1,"q"]',
     ],
