@@ -43,7 +43,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**/*.ts', 'examples/**/*.ts', '*.ts'],
+    files: ['test/**/*.ts', 'examples/**/*.ts', 'scripts/**/*.ts', '*.ts'],
     rules: {
       'no-console': 'off',
       'no-restricted-syntax': 'off',

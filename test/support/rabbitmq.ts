@@ -87,6 +87,11 @@ export class Rabbitmq implements AsyncDisposable {
     return server;
   }
 
+  /** Of the running server. */
+  get pid(): number | undefined {
+    return this.#server?.pid;
+  }
+
   /** URL of a virtual host (default `/`). */
   url(vhost = '/', user = 'guest:guest'): string {
     return `amqp://${user}@127.0.0.1:${String(this.port)}/${encodeURIComponent(vhost)}`;

@@ -62,6 +62,11 @@ export class RedisServer implements AsyncDisposable {
     return server;
   }
 
+  /** Of the running server. */
+  get pid(): number | undefined {
+    return this.#server?.pid;
+  }
+
   get socketPath(): string {
     return join(this.folder, 'redis.sock');
   }
