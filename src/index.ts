@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/// <reference types="node" preserve="true" />
 /** What a user of celery-ts imports. */
 
 export { Celery } from './app/celery.ts';

@@ -54,6 +54,9 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
   own.push(() => app.close());
   await importAll(opened, context);
   warnRoot();
+  if (context.global.app === undefined) {
+    printError('Warning: no app was named with -A: this worker knows no tasks of yours.');
+  }
 
   const color =
     context.global.color &&

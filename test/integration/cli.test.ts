@@ -175,6 +175,16 @@ describe('commands without a worker', () => {
     expect(report.stdout).not.toContain('secret');
   });
 
+  it('warns in one line that a worker has no app', async () => {
+    const worker = start(project(), ['-b', 'memory://', 'worker', '-P', 'solo', '-l', 'INFO']);
+    await worker.waitFor(' ready.');
+    expect(worker.output).toMatch(
+      /^Warning: no app was named with -A: this worker knows no tasks of yours\.$/m,
+    );
+    worker.kill('SIGTERM');
+    expect((await worker.ended).code).toBe(0);
+  });
+
   it('checks the configuration', async () => {
     expect(await cli(made, 'config', 'check')).toEqual({ code: 0, signal: null, stdout: 'OK\n', stderr: '' });
     made.write({

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCli, startCli } from '../support/cli.ts';
@@ -197,11 +197,25 @@ it('holds what it needs and nothing else', () => {
       'dist/index.d.cts',
       'LICENSE',
       'README.md',
+      'ARCHITECTURE.md',
+      'CHANGELOG.md',
+      'docs/tasks.md',
     ]),
   );
   expect(
     files.filter((file) => /^(src|test|scripts|node_modules)\b|\.ts$/.test(file) && !file.endsWith('.d.ts')),
   ).toEqual(['celeryconfig.example.ts']);
+});
+
+it('holds every file that its README and its documents link to', () => {
+  const root = join(packed.modules, 'celery-ts');
+  const documents = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+  for (const document of ['README.md', ...documents.map((file) => `docs/${file}`)]) {
+    const text = readFileSync(join(root, document), 'utf8');
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
+    const dead = links.filter((link) => !existsSync(join(root, dirname(document), link)));
+    expect(dead, document).toEqual([]);
+  }
 });
 
 describe('its types', () => {
@@ -226,7 +240,7 @@ export async function main(): Promise<number> {
 // @ts-expect-error -- no such setting
 export default defineConfig({ task_serializr: 'json' });
 `;
-  const CONFIG = { strict: true, target: 'es2022', noEmit: true, skipLibCheck: false, types: ['node'] };
+  const CONFIG = { strict: true, target: 'es2022', noEmit: true, skipLibCheck: false, types: [] };
 
   it.each([
     ['module', { module: 'nodenext' }],
@@ -234,7 +248,7 @@ export default defineConfig({ task_serializr: 'json' });
     ['module', { module: 'esnext', moduleResolution: 'bundler' }],
     ['commonjs', { module: 'preserve', moduleResolution: 'bundler' }],
   ])('check in a project of type %s with %j', async (type, options) => {
-    const lib = ['es2022', 'esnext.disposable'];
+    const lib = ['es2022'];
     const place = packed.project({
       'package.json': JSON.stringify({ type }),
       'tsconfig.json': JSON.stringify({ compilerOptions: { ...CONFIG, lib, ...options }, files: ['use.ts'] }),
