@@ -48,6 +48,28 @@ export function afterSuccess(embed: Embed, result: unknown): FollowUps {
   };
 }
 
+/** A step of a chain that will never run. */
+export interface AbandonedStep {
+  readonly id: string;
+  readonly groupId: string | null;
+  /** Queue of the process that waits for its result. */
+  readonly replyTo: string | null;
+}
+
+/**
+ * The rest of the chain of a failed task: who waits for one of these steps has to learn of the failure. A step that is itself
+ * a canvas has no id of its own and is left out.
+ */
+export function abandonedSteps({ chain }: Embed): readonly AbandonedStep[] {
+  const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+  return (chain ?? []).flatMap(({ options }) => {
+    const id = text(options['task_id']);
+    return id === null
+      ? []
+      : [{ id, groupId: text(options['group_id']), replyTo: text(options['reply_to']) }];
+  });
+}
+
 /** After failure: every error callback gets the id of the failed task. The rest of the chain is not sent. */
 export function afterFailure(embed: Embed, taskId: string): FollowUps {
   const { errbacks, chord } = embed;

@@ -117,7 +117,7 @@ function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, s
     logger,
   });
   const bad = new BadMessages({ accept, logger, results, state, events });
-  const following = new Following({ app, hostname, accept, logger, signal: sending });
+  const following = new Following({ app, results, hostname, accept, logger, signal: sending });
   const settlement = new Settlement({
     ...{ results, following, bad, log, events, logger },
     stopping: state.stopSignal,

@@ -3,21 +3,23 @@ import { toCamelCase } from '../app/option-names.ts';
 import type { ApplyOptions } from '../app/options.ts';
 import type { Celery } from '../app/celery.ts';
 import type { PublishTarget } from '../app/routes.ts';
-import { afterFailure, afterSuccess } from '../canvas/callbacks.ts';
+import { abandonedSteps, afterFailure, afterSuccess } from '../canvas/callbacks.ts';
 import type { FollowUp, FollowUps, Origin, Sender } from '../canvas/callbacks.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Embed } from '../message/message.ts';
-import type { EncodedValue, ResultTuple, RetryRequest } from '../message/outcome.ts';
+import type { EncodedValue, RemoteError, ResultTuple, RetryRequest } from '../message/outcome.ts';
 import { decodeTaskBody } from '../message/protocol2.ts';
 import { DEFAULT_LIMITS, decodeValue } from '../message/registry.ts';
 import { nextRun } from './next-run.ts';
 import type { Request } from './request.ts';
+import type { Results } from './results.ts';
 
 /** The broker may be away for a while: a task that has run must not end without what follows it. */
 const UNTIL_SENT = { maxRetries: null, intervalStart: 0.2, intervalStep: 0.5, intervalMax: 5 } as const;
 
 export interface FollowingOptions {
   readonly app: Celery;
+  readonly results: Results;
   readonly hostname: string;
   /** Content types that may be decoded. */
   readonly accept: ReadonlySet<string>;
@@ -26,16 +28,18 @@ export interface FollowingOptions {
   readonly signal: AbortSignal;
 }
 
-/** Sends what follows a task: its next run, its callbacks, the next step of its chain, its error callbacks. */
+/** Sends what follows a task: its next run, its callbacks, the next step of its chain, its error callbacks; fails what never will. */
 export class Following implements Sender {
   readonly #app: Celery;
+  readonly #results: Results;
   readonly #origin: string;
   readonly #accept: ReadonlySet<string>;
   readonly #logger: Logger;
   readonly #signal: AbortSignal;
 
-  constructor({ app, hostname, accept, logger, signal }: FollowingOptions) {
+  constructor({ app, results, hostname, accept, logger, signal }: FollowingOptions) {
     this.#app = app;
+    this.#results = results;
     this.#origin = `gen${process.pid}@${hostname.slice(hostname.indexOf('@') + 1)}`;
     this.#accept = accept;
     this.#logger = logger;
@@ -47,12 +51,13 @@ export class Following implements Sender {
     return this.#sendAll(request, afterSuccess(decodeValue(embed) as Embed, decodeValue(result)));
   }
 
-  async failure(request: Request, embed: EncodedValue): Promise<void> {
-    await this.#sendAll(request, afterFailure(decodeValue(embed) as Embed, request.id));
+  /** @param error - told to those who wait for the rest of the chain; null: it is not stored */
+  async failure(request: Request, embed: EncodedValue, error: RemoteError | null): Promise<void> {
+    await this.#afterFailure(request, decodeValue(embed) as Embed, error);
   }
 
   /** The same for a task whose process is gone: nobody has read its message yet. */
-  async unrunFailure(request: Request): Promise<void> {
+  async unrunFailure(request: Request, error: RemoteError | null): Promise<void> {
     let embed: Embed;
     try {
       ({ embed } = decodeTaskBody(request.envelope, this.#accept, DEFAULT_LIMITS));
@@ -60,7 +65,7 @@ export class Following implements Sender {
       this.#logger.error(`The error callbacks of ${request.label} cannot be read`, error);
       return;
     }
-    await this.#sendAll(request, afterFailure(embed, request.id));
+    await this.#afterFailure(request, embed, error);
   }
 
   /** Sends the next run of the task where this one came from, unless `retry()` names another place. */
@@ -91,6 +96,11 @@ export class Following implements Sender {
       // The arguments do not fit the task: it is the one to fail, where it runs.
       return (await this.#app.sendTask(call.task, call.args, options)).id;
     }
+  }
+
+  async #afterFailure(request: Request, embed: Embed, error: RemoteError | null): Promise<void> {
+    if (error !== null) await this.#results.storeAbandoned(abandonedSteps(embed), error);
+    await this.#sendAll(request, afterFailure(embed, request.id));
   }
 
   async #sendAll(request: Request, { calls, unsupported }: FollowUps): Promise<readonly ResultTuple[]> {

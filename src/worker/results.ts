@@ -1,5 +1,6 @@
 import type { Logger } from '../core/logger.ts';
 import { FAILURE, READY_STATES } from '../core/states.ts';
+import type { AbandonedStep } from '../canvas/callbacks.ts';
 import type { ReplyAddress, ResultBackend } from '../backend/backend.ts';
 import type { Envelope, TaskHeaders } from '../message/message.ts';
 import type { EncodedValue, RemoteError, ResultTuple } from '../message/outcome.ts';
@@ -56,22 +57,23 @@ export class Results {
     await this.#backendFor(request.options.backend).store(meta, replyAddress(envelope, headers));
   }
 
+  /** FAILURE of the steps that would have followed a failed one. @throws {BackendStoreError} */
+  async storeAbandoned(steps: readonly AbandonedStep[], error: RemoteError): Promise<void> {
+    await Promise.all(
+      steps.map(({ id, groupId, replyTo }) =>
+        this.#backendFor(null).store(
+          { ...failureMeta(id, error), groupId },
+          replyTo === null ? undefined : { replyTo, correlationId: id },
+        ),
+      ),
+    );
+  }
+
   /** FAILURE of a message that never ran; a backend that fails is logged. */
   async storeUnrun(headers: TaskHeaders, envelope: Envelope, error: RemoteError): Promise<void> {
     try {
       await this.#backendFor(null).store(
-        {
-          taskId: headers.id,
-          status: FAILURE,
-          result: null,
-          error,
-          traceback: error.traceback,
-          children: [],
-          dateDone: new Date(),
-          groupId: headers.group,
-          parentId: headers.parent_id,
-          extended: null,
-        },
+        { ...failureMeta(headers.id, error), groupId: headers.group, parentId: headers.parent_id },
         replyAddress(envelope, headers),
       );
     } catch (failure) {
@@ -94,6 +96,21 @@ export class Results {
       }),
     };
   }
+}
+
+function failureMeta(taskId: string, error: RemoteError): ResultMeta {
+  return {
+    taskId,
+    status: FAILURE,
+    result: null,
+    error,
+    traceback: error.traceback,
+    children: [],
+    dateDone: new Date(),
+    groupId: null,
+    parentId: null,
+    extended: null,
+  };
 }
 
 function replyAddress({ properties }: Envelope, headers: TaskHeaders): ReplyAddress | undefined {

@@ -84,7 +84,8 @@ export class Settlement {
     this.#log.discarded(request);
     this.#events.revoked(request, reason);
     try {
-      if (storesErrors(request)) await this.#storeError(request, REVOKED, new TaskRevokedError(reason));
+      if (storesErrors(request))
+        await this.#storeError(request, REVOKED, toRemoteError(new TaskRevokedError(reason)));
       await request.settle('ack');
     } catch (error) {
       await this.#giveUp(request, error);
@@ -136,7 +137,9 @@ export class Settlement {
     if (storesErrors(request)) {
       await this.#results.store(request, FAILURE, { error, traceback: error.traceback, children, call });
     }
-    if (outcome.embed !== null) await this.#following.failure(request, outcome.embed);
+    if (outcome.embed !== null) {
+      await this.#following.failure(request, outcome.embed, storesErrors(request) ? error : null);
+    }
     const acknowledged = request.options.acksOnFailureOrTimeout && unreadable === undefined;
     if (!acknowledged) this.#events.rejected(request, false);
     await request.settle(acknowledged ? 'ack' : 'drop');
@@ -158,10 +161,7 @@ export class Settlement {
 
   async #timeOut(request: Request, { seconds }: Ended<'timeout'>): Promise<void> {
     this.#log.hardLimit(request, seconds);
-    if (storesErrors(request)) {
-      await this.#storeError(request, FAILURE, new TimeLimitExceeded(), [seconds]);
-    }
-    await this.#following.unrunFailure(request);
+    await this.#failUnended(request, { ...toRemoteError(new TimeLimitExceeded()), args: [seconds] });
     const { acksOnFailureOrTimeout } = request.options;
     if (!acksOnFailureOrTimeout) this.#events.rejected(request, true);
     await request.settle(acksOnFailureOrTimeout ? 'ack' : 'requeue');
@@ -170,7 +170,9 @@ export class Settlement {
 
   async #terminate(request: Request, { signal }: Ended<'terminated'>): Promise<void> {
     this.#events.revoked(request, { signal });
-    if (storesErrors(request)) await this.#storeError(request, REVOKED, new TaskRevokedError('terminated'));
+    if (storesErrors(request)) {
+      await this.#storeError(request, REVOKED, toRemoteError(new TaskRevokedError('terminated')));
+    }
     await request.settle('ack');
   }
 
@@ -183,21 +185,21 @@ export class Settlement {
       await request.settle('requeue');
       return;
     }
-    if (storesErrors(request)) await this.#storeError(request, FAILURE, new WorkerLostError(message));
-    await this.#following.unrunFailure(request);
+    await this.#failUnended(request, toRemoteError(new WorkerLostError(message)));
     if (!acksOnFailureOrTimeout) this.#events.rejected(request, false);
     await request.settle(acksOnFailureOrTimeout ? 'ack' : 'drop');
     this.#events.failed(request, `${WorkerLostError.name}(${pythonRepr(message)})`, null);
   }
 
-  async #storeError(
-    request: Request,
-    status: string,
-    error: Error,
-    args?: readonly unknown[],
-  ): Promise<void> {
-    const remote: RemoteError = { ...toRemoteError(error), ...(args !== undefined && { args }) };
-    await this.#results.store(request, status, { error: remote, traceback: null });
+  /** FAILURE of a task whose process can tell nothing about it any more. */
+  async #failUnended(request: Request, error: RemoteError): Promise<void> {
+    const isStored = storesErrors(request);
+    if (isStored) await this.#storeError(request, FAILURE, error);
+    await this.#following.unrunFailure(request, isStored ? { ...error, traceback: null } : null);
+  }
+
+  async #storeError(request: Request, status: string, error: RemoteError): Promise<void> {
+    await this.#results.store(request, status, { error, traceback: null });
   }
 
   /** What follows could not be sent, or the state not be stored: the message is not done with. */

@@ -77,7 +77,7 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
   );
   const bad = new BadMessages({ accept, logger, results, state, events });
   const { signal } = new AbortController();
-  const following = new Following({ app, hostname: 'celery@here', accept, logger, signal });
+  const following = new Following({ app, results, hostname: 'celery@here', accept, logger, signal });
   const settlement = new Settlement({
     ...{ results, following, bad, log: new TaskLog(logger), events, logger },
     stopping: state.stopSignal,
@@ -509,6 +509,30 @@ describe('what follows', () => {
     const messages = await sent(app);
     expect(messages.map((message) => message.headers.task)).toEqual(['tasks.alarm']);
     expect((decodeBody(messages[0] as Envelope, accept) as unknown[])[0]).toEqual([id, 'x']);
+  });
+
+  test.each<[keyof typeof outcomes, object, string]>([
+    ['failure', {}, 'ValueError'],
+    ['timeout', {}, 'TimeLimitExceeded'],
+    ['lost', {}, 'WorkerLostError'],
+    ['failure', { ignoreResult: true }, 'nothing'],
+  ])('the rest of the chain fails too: %s, %o', async (outcome, message, type) => {
+    const step = (id: string, more: object) => signature(id, [], { options: { task_id: id, ...more } });
+    const chain = [step('step-3', { group_id: 'g' }), step('step-2', {}), signature('celery.group', [])];
+    const parts = { callbacks: null, errbacks: null, chain, chord: null };
+    const { request, settlement, stored } = scene({ message: { embed: parts, ...message } });
+    await settlement.settle(request, { ...outcomes[outcome], embed: embed(parts) } as Outcome, 1);
+    const rest = stored
+      .slice(1)
+      .map(({ taskId, status, groupId, error }) => [taskId, status, groupId, error?.type]);
+    expect(rest).toEqual(
+      type === 'nothing'
+        ? []
+        : [
+            ['step-3', 'FAILURE', 'g', type],
+            ['step-2', 'FAILURE', null, type],
+          ],
+    );
   });
 
   test.each(['timeout', 'lost'] as const)(
