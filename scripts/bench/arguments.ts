@@ -28,11 +28,19 @@ const BROKERS: readonly BrokerName[] = ['rabbitmq', 'redis'];
 const RESULTS: readonly Results[] = ['off', 'rpc', 'redis'];
 
 /** @throws {UsageError} */
-export function parseOptions(args: readonly string[], figures: readonly string[]): Options {
+export function parseOptions(
+  args: readonly string[],
+  figures: readonly string[],
+  names: readonly string[],
+): Options {
   const { values, positionals } = parsed(args);
   const unknown = positionals.find((name) => !figures.includes(name));
   if (unknown !== undefined) throw new UsageError(`No figure ${unknown}; there are: ${figures.join(', ')}`);
-  const { quick = false, record = false, check = false, contenders, from } = values;
+  const { quick = false, record = false, check = false, from } = values;
+  const contenders = list(values.contenders);
+  const stranger = contenders?.find((name) => !names.includes(name));
+  if (stranger !== undefined)
+    throw new UsageError(`No contender ${stranger}; there are: ${names.join(', ')}`);
   if (record && (quick || contenders !== undefined)) {
     throw new UsageError('--record keeps full tables only: without --quick and --contenders');
   }
@@ -44,7 +52,7 @@ export function parseOptions(args: readonly string[], figures: readonly string[]
     results: oneOf('--results', list(values.results), RESULTS),
     concurrency,
     tasks: values.tasks === undefined ? undefined : count('--tasks', values.tasks),
-    contenders: list(contenders),
+    contenders,
     rounds: values.rounds === undefined ? (quick ? 1 : 3) : count('--rounds', values.rounds),
     margin: values.margin === undefined ? undefined : count('--margin', values.margin),
     json: values.json,

@@ -1,8 +1,9 @@
 import type { Figure, Metric, Row, Table } from './model.ts';
 import { median } from './stats.ts';
 
-/** What celery-ts is compared with: the peer, and the limit. */
-export const PEERS = ['celery', 'raw', 'ideal js'] as const;
+/** What celery-ts is compared with: the peer, by its names in different figures, and the limit. */
+export const PEER: readonly string[] = ['celery', 'celery threads'];
+export const LIMIT: readonly string[] = ['raw', 'ideal js'];
 
 export interface Finding {
   readonly figure: string;
@@ -51,7 +52,7 @@ function compareMetric(metric: Metric, before: Table, after: Table, margin: numb
   const of = ({ rows }: Table, name: string): Row | undefined => rows.find((row) => row.contender === name);
   const own = after.rows.map((row) => row.contender).filter((name) => name.startsWith('celery-ts'));
   return own.flatMap((contender) =>
-    PEERS.flatMap((peer): Finding[] => {
+    [...PEER, ...LIMIT].flatMap((peer): Finding[] => {
       const then = ratio(of(before, contender), of(before, peer), metric.key);
       const now = ratio(of(after, contender), of(after, peer), metric.key);
       if (then === undefined || now === undefined || then === 0 || now === 0) return [];

@@ -6,6 +6,9 @@ import { PEERS_FOLDER, ROOT } from './peers.ts';
 const PYTHON = '/usr/bin/python3';
 export const PROGRAMS = join(import.meta.dirname, 'programs');
 
+/** Bytes. */
+const LARGE = 4_194_304;
+
 export interface Command {
   readonly command: string;
   readonly args: readonly string[];
@@ -85,7 +88,11 @@ export function workerCommand(bench: Bench, of: Case, contender: string): Comman
       if (of.results === 'rpc') settings['backend'] = broker;
       return node('celery-node-worker.js');
     case 'raw':
-      settings['prefetch'] = of.concurrency * 50;
+      // Few of the large ones: else all are taken, and counted, at once.
+      settings['prefetch'] = Math.max(
+        1,
+        Math.min(of.concurrency * 50, Math.floor(LARGE / (of.payload ?? 1))),
+      );
       return node('raw-worker.js');
     default:
       throw new Skipped(`${contender} is no worker`);

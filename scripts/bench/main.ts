@@ -38,7 +38,7 @@ const print = (text: string): void => void process.stdout.write(`${text}\n`);
 export async function main(args: readonly string[]): Promise<number> {
   try {
     const names = FIGURES.map(({ name }) => name);
-    return await run(parseOptions(args, names));
+    return await run(parseOptions(args, names, Object.keys(CONTENDERS)));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -73,13 +73,29 @@ async function measureAll(options: Options): Promise<Table[]> {
   print(machine);
   if (options.cpuProf !== undefined) mkdirSync(options.cpuProf, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), 'celery-ts-bench-'));
-  await using servers = new Servers();
   const bench: Bench = {
-    servers,
+    servers: new Servers(),
     folder,
+    running: new Set(),
     profiles: options.cpuProf === undefined ? undefined : resolve(options.cpuProf),
     idleSeconds: options.quick ? 3 : 20,
   };
+  const end = async (): Promise<void> => {
+    for (const each of bench.running) await each[Symbol.asyncDispose]();
+    await bench.servers[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => void end().finally(() => process.exit(1)));
+  }
+  try {
+    return await measureFigures(bench, options, machine);
+  } finally {
+    await end();
+  }
+}
+
+async function measureFigures(bench: Bench, options: Options, machine: string): Promise<Table[]> {
   const tables: Table[] = [];
   const chosen = FIGURES.filter(({ name }) => options.figures.length === 0 || options.figures.includes(name));
   for (const figure of chosen) {
@@ -92,7 +108,6 @@ async function measureAll(options: Options): Promise<Table[]> {
       if (options.json !== undefined) writeTables(options.json, tables);
     }
   }
-  rmSync(folder, { recursive: true, force: true });
   return tables;
 }
 
@@ -104,7 +119,7 @@ async function measureCase(
   machine: string,
 ): Promise<Table> {
   await bench.servers.need(of);
-  const names = contenders === undefined ? of.contenders : contenders.filter((name) => name in CONTENDERS);
+  const names = contenders ?? of.contenders;
   const measured = new Map(names.map((name) => [name, new Collected()]));
   for (let round = 0; round < rounds; round += 1) {
     // In turn, so that what disturbs the machine for a while does not hit one contender only.

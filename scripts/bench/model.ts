@@ -1,3 +1,4 @@
+import type { Running } from './running.ts';
 import type { Servers } from './servers.ts';
 
 export type BrokerName = 'rabbitmq' | 'redis';
@@ -40,6 +41,8 @@ export interface Bench {
   readonly servers: Servers;
   /** Folder for logs and counters of this run. */
   readonly folder: string;
+  /** What has been started and not yet ended. */
+  readonly running: Set<Running>;
   /** Where the workers of celery-ts write their profiles; undefined: they are not profiled. */
   readonly profiles: string | undefined;
   /** Seconds to watch an idle worker. */

@@ -1,4 +1,4 @@
-import { ratio } from './check.ts';
+import { LIMIT, PEER, ratio } from './check.ts';
 import type { Figure, Metric, Row, Table } from './model.ts';
 import { summarize } from './stats.ts';
 
@@ -32,7 +32,7 @@ function cellsOfRow(row: Row, table: Table, main: Metric, others: readonly Metri
   const notes = row.notes.join('; ');
   if (values.length === 0) return [row.contender, `– ${notes}`, '', '', '', ...others.map(() => '')];
   const { median, min, max } = summarize(values);
-  const find = (...names: string[]): Row | undefined =>
+  const find = (names: readonly string[]): Row | undefined =>
     table.rows.find(({ contender }) => names.includes(contender));
   const times = (peer: Row | undefined): string => {
     const found = ratio(row, peer, main.key);
@@ -42,8 +42,8 @@ function cellsOfRow(row: Row, table: Table, main: Metric, others: readonly Metri
     notes === '' ? row.contender : `${row.contender} (${notes})`,
     digits(median),
     values.length === 1 ? '' : `${digits(min)}–${digits(max)}`,
-    times(find('celery')),
-    times(find('raw', 'ideal js')),
+    times(find(PEER)),
+    times(find(LIMIT)),
     ...others.map(({ key }) =>
       row.values[key] === undefined ? '' : digits(summarize(row.values[key]).median),
     ),

@@ -25,6 +25,7 @@ export class Running implements AsyncDisposable {
   readonly started = Date.now();
   readonly #child: ChildProcess;
   readonly #folder: string;
+  readonly #running: Set<Running>;
 
   constructor(bench: Bench, { command, args, bench: settings }: Command) {
     this.#folder = mkdtempSync(join(bench.folder, 'run-'));
@@ -43,6 +44,10 @@ export class Running implements AsyncDisposable {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
+    // Told by the missing process id.
+    this.#child.on('error', () => undefined);
+    this.#running = bench.running;
+    this.#running.add(this);
   }
 
   get pid(): number {
@@ -98,7 +103,7 @@ export class Running implements AsyncDisposable {
     while (!this.log.includes(text)) {
       this.#mustRun();
       if (Date.now() - begin > STALLED_MS) throw new Error(`${text} was never logged`);
-      await sleep(1);
+      await sleep(3);
     }
   }
 
@@ -122,11 +127,13 @@ export class Running implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#kill(this.tree);
+    if (this.#child.pid !== undefined) await this.#kill(this.tree);
+    this.#running.delete(this);
   }
 
   get #isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+    const { pid, exitCode, signalCode } = this.#child;
+    return pid !== undefined && exitCode === null && signalCode === null;
   }
 
   #mustRun(): void {

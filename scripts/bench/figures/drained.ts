@@ -43,18 +43,16 @@ export async function watch(bench: Bench, of: Case, worker: Running, tasks: numb
   const tree = worker.tree;
   const cpuAfter = cpuOf(tree);
   const serversAfter = bench.servers.cpu(of);
-  const share = (seconds: number): number => (seconds * 1e6) / Math.max(1, after.tasks - before.tasks);
-  const [root = 0, ...children] = tree;
+  const values = { rate: rateOf(after), ...memoryOf(tree) };
+  const measured = after.tasks - before.tasks;
+  // Too short: all was done before the first look.
+  if (measured < tasks / 10) return values;
+  const share = (seconds: number): number => (seconds * 1e6) / measured;
+  const [root = 0, ...others] = tree;
   const supervisor = share(cpuBetween(cpuBefore, cpuAfter, [root]));
-  const rest = share(cpuBetween(cpuBefore, cpuAfter, children));
-  return {
-    rate: rateOf(after),
-    cpu: supervisor + rest,
-    supervisor,
-    children: rest,
-    broker: share(cpuBetween(serversBefore, serversAfter)),
-    ...memoryOf(tree),
-  };
+  const children = share(cpuBetween(cpuBefore, cpuAfter, others));
+  const broker = share(cpuBetween(serversBefore, serversAfter));
+  return { ...values, cpu: supervisor + children, supervisor, children, broker };
 }
 
 export function rateOf({ tasks, first, last }: Count): number {

@@ -20,7 +20,9 @@ async function measure(bench: Bench, of: Case, contender: string): Promise<Value
     throw new Skipped('this celery-ts has no pool named async');
   }
   const values = await drain(bench, of, contender);
-  return { ...values, share: ((values['rate'] ?? NaN) * SLEEP_SECONDS * 100) / of.concurrency };
+  // From the start of the first task, not from its end: as many end together as run together.
+  const rate = of.tasks / ((of.tasks - 1) / (values['rate'] ?? NaN) + SLEEP_SECONDS);
+  return { ...values, rate, share: (rate * SLEEP_SECONDS * 100) / of.concurrency };
 }
 
 export const sleeping: Figure = {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { parseOptions, UsageError } from '../../../scripts/bench/arguments.ts';
+import { parseOptions as parse, UsageError, type Options } from '../../../scripts/bench/arguments.ts';
 import { compare } from '../../../scripts/bench/check.ts';
 import type { Figure, Row, Table } from '../../../scripts/bench/model.ts';
 import { filled, merge } from '../../../scripts/bench/record.ts';
 import { cellsOf, digits, markdownPage, plainTable } from '../../../scripts/bench/report.ts';
 import { median, percentile, summarize } from '../../../scripts/bench/stats.ts';
 
-const NAMES = ['drain', 'latency'];
+const parseOptions = (args: string[]): Options => parse(args, ['drain', 'latency'], ['celery-ts', 'raw']);
 
 const figure: Figure = {
   name: 'drain',
@@ -30,7 +30,7 @@ function table(rows: Row[], label = 'redis'): Table {
 
 describe('the command line', () => {
   it('means all without options', () => {
-    expect(parseOptions([], NAMES)).toEqual({
+    expect(parseOptions([])).toEqual({
       figures: [],
       brokers: ['rabbitmq', 'redis'],
       results: ['off', 'rpc', 'redis'],
@@ -42,18 +42,19 @@ describe('the command line', () => {
   it('takes one figure with its options', () => {
     const line =
       'drain --broker redis --results off --concurrency 2,4 --tasks 500 --rounds 5 --contenders raw,celery-ts';
-    expect(parseOptions(line.split(' '), NAMES)).toMatchObject({
+    expect(parseOptions(line.split(' '))).toMatchObject({
       ...{ figures: ['drain'], brokers: ['redis'], results: ['off'], concurrency: [2, 4] },
       ...{ tasks: 500, rounds: 5, contenders: ['raw', 'celery-ts'] },
     });
-    expect(parseOptions(['--quick', 'latency'], NAMES)).toMatchObject({ quick: true, rounds: 1 });
-    expect(parseOptions(['--check', '--margin', '30', '--from', 'a.json'], NAMES)).toMatchObject({
+    expect(parseOptions(['--quick', 'latency'])).toMatchObject({ quick: true, rounds: 1 });
+    expect(parseOptions(['--check', '--margin', '30', '--from', 'a.json'])).toMatchObject({
       ...{ check: true, margin: 30, from: 'a.json' },
     });
   });
 
   it.each([
     ['drian', 'No figure drian; there are: drain, latency'],
+    ['--contenders celery', 'No contender celery; there are: celery-ts, raw'],
     ['--broker kafka', '--broker kafka: it is one of rabbitmq, redis'],
     ['--results on', '--results on: it is one of off, rpc, redis'],
     ['--tasks 0', '--tasks 0: it is a number from 1'],
@@ -64,8 +65,8 @@ describe('the command line', () => {
     ['--from a.json', '--from goes with --check or --record'],
     ['--fast', /Unknown option '--fast'/],
   ])('refuses %s', (line, message) => {
-    expect(() => parseOptions(line.split(' '), NAMES)).toThrow(UsageError);
-    expect(() => parseOptions(line.split(' '), NAMES)).toThrow(message);
+    expect(() => parseOptions(line.split(' '))).toThrow(UsageError);
+    expect(() => parseOptions(line.split(' '))).toThrow(message);
   });
 });
 
@@ -104,6 +105,19 @@ describe('--check', () => {
     ['better', [5_000], [10], []],
   ])('judges %s', (_, rate, cpu, expected) => {
     expect(regressed([row('celery-ts', rate, cpu), row('celery', [100], [500])])).toEqual(expected);
+  });
+
+  it('knows the peer and the limit by all their names', () => {
+    const rows = (rate: number): Row[] => [
+      row('celery-ts async', [rate]),
+      row('celery threads', [9]),
+      row('ideal js', [9]),
+    ];
+    const found = compare([figure], [table(rows(10))], [table(rows(5))]);
+    expect(found.map(({ peer, worse, regressed: bad }) => [peer, worse, bad])).toEqual([
+      ['celery threads', 50, true],
+      ['ideal js', 50, true],
+    ]);
   });
 
   it('takes the margin that it is given', () => {
