@@ -79,16 +79,19 @@ export class Running implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the count once at least so many tasks have run.
+   * Resolves with the count once at least so many tasks have run, or the limit has passed.
    *
    * @throws {Error} the program has ended, or no task has run for 30 seconds
+   * @param limitMs default: none
    */
-  async until(tasks: number, pollMs = 25): Promise<Count> {
+  async until(tasks: number, pollMs = 25, limitMs = Infinity): Promise<Count> {
+    const begin = Date.now();
     let seen = this.count;
     let since = Date.now();
     while (seen.tasks < tasks) {
       this.#mustRun();
       if (Date.now() - since > STALLED_MS) throw new Error(`stalled after ${seen.tasks} of ${tasks} tasks`);
+      if (Date.now() - begin > limitMs) return seen;
       await sleep(pollMs);
       const now = this.count;
       if (now.tasks > seen.tasks) since = Date.now();

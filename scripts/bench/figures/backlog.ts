@@ -23,7 +23,7 @@ async function measure(bench: Bench, of: Case, contender: string): Promise<Value
   await fill(bench, of, contender, { tasks: wanted - (await bench.servers.depth(of.broker)) });
   {
     await using worker = new Running(bench, command);
-    const values = await watch(bench, of, worker, Math.min(of.tasks, wanted));
+    const values = await watch(bench, of, worker, of.tasks);
     await worker[Symbol.asyncDispose]();
     await bench.servers.forgetHeld();
     leftBy = family;
@@ -43,7 +43,7 @@ export const backlog: Figure = {
           ...of,
           label: labelOf(of, `${text} waiting`),
           concurrency: choices.concurrency?.[0] ?? 2,
-          tasks: choices.tasks ?? 10_000,
+          tasks: Math.min(size, choices.tasks ?? 10_000),
           backlog: size,
           contenders: ['celery-ts', 'celery', 'raw', ...(broker === 'redis' ? ['bullmq'] : [])],
         };
