@@ -19,13 +19,15 @@ import { FrameReader, FrameWriter } from './frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
 import { EscapeGuard } from './escape-guard.ts';
 import { decodeParentMessage, encodeChildMessage } from './messages.ts';
-import type { Job, StateUpdate } from './pool.ts';
+import type { StateUpdate } from './pool.ts';
 import type { Redirection } from './redirect.ts';
 import { redirectOutput } from './redirect.ts';
 
 const CHANNEL_FD = 3;
 /** What closing the app's connections may take at the end. */
 const CLOSE_TIMEOUT_MS = 3_000;
+
+type QueuedJob = Extract<ParentMessage, { kind: 'job' }>;
 
 interface Loaded {
   readonly app: Celery;
@@ -34,14 +36,14 @@ interface Loaded {
 
 /** The job that runs, and how it is reached from outside. */
 class Current {
-  readonly job: Job;
+  readonly number: number;
   #abort: AbortController | undefined;
   #reason: Error | undefined;
   readonly escapes = new EscapeGuard();
   isBroken = false;
 
-  constructor(job: Job) {
-    this.job = job;
+  constructor(number: number) {
+    this.number = number;
   }
 
   // Made when the task asks for it: most never do.
@@ -72,7 +74,11 @@ class Child {
   #logger: Logger | undefined;
   #output: Redirection | undefined;
   #current: Current | undefined;
+  readonly #queue: QueuedJob[] = [];
   #sequence = 0;
+  #isWorking = false;
+  /** Not to be trusted with another job. */
+  #isBroken = false;
   #isEnding = false;
   #isTerminated = false;
 
@@ -125,10 +131,16 @@ class Child {
         void this.#load(message);
         break;
       case 'job':
-        void this.#run(message.job, message.reportMemory);
+        this.#queue.push(message);
+        if (!this.#isWorking) void this.#work();
+        break;
+      case 'recall':
+        this.#returnQueue();
         break;
       case 'soft-limit':
-        this.#current?.abort(new SoftTimeLimitExceeded('', message.seconds));
+        if (this.#current?.number === message.number) {
+          this.#current.abort(new SoftTimeLimitExceeded('', message.seconds));
+        }
         break;
       case 'stored':
         this.#onStored(message.sequence, message.error);
@@ -162,10 +174,30 @@ class Child {
     exit(1);
   }
 
-  async #run(job: Job, reportMemory: boolean): Promise<void> {
+  /** Runs what it was given, one job after the other. */
+  async #work(): Promise<void> {
+    this.#isWorking = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      if (this.#isBroken) {
+        this.#send({ kind: 'returned', number: next.number });
+        continue;
+      }
+      await this.#run(next);
+      if (this.#isTerminated) return;
+      // Before the next one begins: should this process end of it, the supervisor knows what was done.
+      this.#writer.flush();
+    }
+    this.#isWorking = false;
+  }
+
+  #returnQueue(): void {
+    for (const { number } of this.#queue.splice(0)) this.#send({ kind: 'returned', number });
+  }
+
+  async #run({ number, job, reportMemory }: QueuedJob): Promise<void> {
     const { tracer } = this.#loaded ?? {};
     if (tracer === undefined) throw new OperationalError('A job arrived before the app was loaded.');
-    const current = new Current(job);
+    const current = new Current(number);
     this.#current = current;
     const outcome = await tracer(job, {
       get signal() {
@@ -176,6 +208,7 @@ class Child {
     });
     this.#output?.flush();
     this.#current = undefined;
+    this.#isBroken ||= current.isBroken;
     if (this.#isTerminated) dieOf('SIGTERM');
     else this.#finish(outcome, reportMemory, current.isBroken);
   }
@@ -221,7 +254,9 @@ class Child {
       'An error that no task caught, in code that one left running; this process is replaced.',
       error,
     );
+    this.#isBroken = true;
     this.#send({ kind: 'broken' });
+    this.#returnQueue();
   }
 
   /** The supervisor ends the task that runs: one that has its signal may clean up, until it is killed. */

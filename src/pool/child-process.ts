@@ -9,7 +9,8 @@ import type { ChildInit } from './child-init.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
 import { decodeChildMessage, encodeParentMessage } from './messages.ts';
-import type { Job, JobEvents, PoolProcess } from './pool.ts';
+import type { PoolProcess } from './pool.ts';
+import { type JobCall, RunningJob } from './running-job.ts';
 import { childTitle, describeExit, openSocket, processEnd, spawnChild } from './spawn-child.ts';
 
 /** Between TERM and KILL at the hard time limit and at a cold shutdown. */
@@ -45,6 +46,8 @@ export interface ChildListener {
   onReady(child: ChildProcess): void;
   /** It may finish what it runs, but is not to get another job. */
   onBroken(child: ChildProcess): void;
+  /** It did not begin these jobs, and will not. */
+  onReturned(child: ChildProcess, jobs: readonly JobCall[]): void;
   onExit(child: ChildProcess, exit: ChildExit): void;
 }
 
@@ -55,17 +58,7 @@ export interface ChildExit {
   readonly bootError: Error | undefined;
 }
 
-interface Running {
-  readonly job: Job;
-  readonly events: JobEvents;
-  readonly done: (outcome: Outcome) => void;
-  softLimit: TimerHandle | undefined;
-  hardLimit: TimerHandle | undefined;
-  isTimedOut: boolean;
-  terminatedBy: NodeJS.Signals | undefined;
-}
-
-/** One child process: starting it, one job at a time, time limits, and its end. */
+/** One child process: starting it, one job after the other, time limits, and its end. */
 export class ChildProcess implements PoolProcess {
   readonly name: string;
   readonly index: number;
@@ -76,11 +69,17 @@ export class ChildProcess implements PoolProcess {
   readonly #node: NodeChild;
   readonly #writer: FrameWriter;
   readonly #exited: Promise<void>;
-  #running: Running | undefined;
+  /** The one that runs, and those that were given ahead. */
+  readonly #queue: RunningJob[] = [];
   #boot: 'starting' | 'loading' | 'ready' | 'failed' = 'starting';
   #bootError: Error | undefined;
   #deadline: TimerHandle | undefined;
   #jobs = 0;
+  #numbers = 0;
+  /** Begins no job any more. */
+  #isBroken = false;
+  /** Gets no job any more. */
+  #isRetired = false;
   #isClosing = false;
   #hasExited = false;
 
@@ -111,13 +110,22 @@ export class ChildProcess implements PoolProcess {
     return this.#boot === 'ready' && !this.#hasExited;
   }
 
-  get isBusy(): boolean {
-    return this.#running !== undefined;
+  /** Whether it may be given another job. */
+  get isUsable(): boolean {
+    return this.isReady && !this.#isBroken && !this.#isRetired && !this.#isClosing;
   }
 
-  /** Id of the running task. */
-  get taskId(): string | undefined {
-    return this.#running?.job.id;
+  get isBusy(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  get running(): RunningJob | undefined {
+    return this.#queue[0];
+  }
+
+  /** Jobs that wait behind the one that runs. */
+  get ahead(): number {
+    return Math.max(0, this.#queue.length - 1);
   }
 
   /** Resolves when the process is gone and its last words are read. */
@@ -125,44 +133,52 @@ export class ChildProcess implements PoolProcess {
     return this.#exited;
   }
 
-  /** Gives an idle child a job; `done` is called once, whatever happens. */
-  run(job: Job, events: JobEvents, done: (outcome: Outcome) => void): void {
+  /** Gives the child a job; one that is busy runs it after those that it has. */
+  run(call: JobCall, onEnd: (outcome: Outcome) => void): void {
+    this.#numbers += 1;
+    const number = this.#numbers;
     try {
-      this.#send({ kind: 'job', job, reportMemory: this.#options.maxMemoryKb !== null });
+      this.#send({ kind: 'job', number, job: call.job, reportMemory: this.#options.maxMemoryKb !== null });
     } catch (error) {
       // Headers or a body that cannot be passed on, such as a date out of range: no fault of this process.
-      done(unsendable(error));
+      onEnd(unsendable(error));
       return;
     }
-    const running: Running = {
-      job,
-      events,
-      done,
-      softLimit: undefined,
-      hardLimit: undefined,
-      isTimedOut: false,
-      terminatedBy: undefined,
-    };
-    this.#running = running;
-    const { timer } = this.#options;
-    const { softTimeLimit, timeLimit } = job;
-    if (isLimit(softTimeLimit)) {
-      running.softLimit = timer.callAfter(softTimeLimit * 1000, () => {
-        this.#send({ kind: 'soft-limit', seconds: softTimeLimit });
-        events.onSoftTimeout(softTimeLimit);
-      });
-    }
-    if (isLimit(timeLimit)) {
-      running.hardLimit = timer.callAfter(timeLimit * 1000, () => {
-        this.#timeOut(running);
-      });
-    }
+    const running = new RunningJob(number, call, onEnd);
+    if (this.#queue.push(running) === 1) this.#begin(running);
+  }
+
+  #begin(running: RunningJob): void {
+    const { number } = running;
+    const { events } = running.call;
+    running.start(this.#options.timer, {
+      onSoftLimit: (seconds) => {
+        this.#send({ kind: 'soft-limit', number, seconds });
+        events.onSoftTimeout(seconds);
+      },
+      onHardLimit: () => {
+        running.isTimedOut = true;
+        this.#end(running, KILL_AFTER_MS);
+      },
+    });
     events.onAccepted(this);
+  }
+
+  /** It runs what it has, and gets no more. */
+  retire(): void {
+    this.#isRetired = true;
+  }
+
+  /** Asks for the jobs back that it has not begun. */
+  recall(): void {
+    this.#send({ kind: 'recall' });
   }
 
   /** Sends a signal to the process for its running task, whose outcome is `terminated` if the process ends of it. */
   terminate(signal: NodeJS.Signals): void {
-    const running = this.#running;
+    const { running } = this;
+    this.#isBroken = true;
+    if (this.ahead > 0) this.recall();
     if (running !== undefined) running.terminatedBy = signal;
     if (running !== undefined && signal === 'SIGTERM') this.#end(running, TERMINATE_GRACE_MS);
     else this.#kill(signal);
@@ -184,7 +200,7 @@ export class ChildProcess implements PoolProcess {
   /** Ends it, and the task that it runs, at once. */
   async kill(): Promise<void> {
     this.#isClosing = true;
-    if (this.#running === undefined) {
+    if (this.running === undefined) {
       this.#kill('SIGKILL');
     } else {
       this.#kill('SIGTERM');
@@ -270,7 +286,11 @@ export class ChildProcess implements PoolProcess {
       case 'outcome':
         this.#finish(message);
         break;
+      case 'returned':
+        this.#onReturned(message.number);
+        break;
       case 'broken':
+        this.#isBroken = true;
         this.#listener.onBroken(this);
         break;
       default:
@@ -282,44 +302,52 @@ export class ChildProcess implements PoolProcess {
     this.#jobs += 1;
     const { maxMemoryKb } = this.#options;
     const isTooLarge = maxMemoryKb !== null && message.memoryKb !== null && message.memoryKb > maxMemoryKb;
-    const running = this.#running;
+    const { running } = this;
     // Too late: it is being killed at its hard limit, and that is how the task ended.
     if (running?.isTimedOut === true) return;
     // The signal for this task may end the process only now, and would take the next one with it.
     const isSignalled = running?.terminatedBy !== undefined;
-    if (message.isBroken || isTooLarge || isSignalled) this.#listener.onBroken(this);
+    if (message.isBroken || isTooLarge || isSignalled) {
+      this.#isBroken = true;
+      this.#listener.onBroken(this);
+    }
     this.#settle(message.outcome);
   }
 
+  /** The running job has ended; the next one begins, unless the child will not run it any more. */
   #settle(outcome: Outcome): void {
-    const running = this.#running;
-    if (running === undefined) return;
-    this.#running = undefined;
-    running.softLimit?.cancel();
-    running.hardLimit?.cancel();
-    running.done(outcome);
+    const ended = this.#queue.shift();
+    if (ended === undefined) return;
+    ended.cancelLimits();
+    const next = this.running;
+    if (next !== undefined && !this.#isBroken) this.#begin(next);
+    ended.onEnd(outcome);
+  }
+
+  #onReturned(number: number): void {
+    const at = this.#queue.findIndex((each) => each.number === number);
+    const [returned] = at === -1 ? [] : this.#queue.splice(at, 1);
+    if (returned === undefined) return;
+    returned.cancelLimits();
+    const next = this.running;
+    if (at === 0 && next !== undefined && !this.#isBroken) this.#begin(next);
+    this.#listener.onReturned(this, [returned.call]);
   }
 
   async #storeState(message: Extract<ChildMessage, { kind: 'state' }>): Promise<void> {
     const { sequence, update } = message;
     try {
-      await this.#running?.events.onState(update);
+      await this.running?.call.events.onState(update);
       this.#send({ kind: 'stored', sequence, error: null });
     } catch (error) {
       this.#send({ kind: 'stored', sequence, error: error instanceof Error ? error.message : String(error) });
     }
   }
 
-  #timeOut(running: Running): void {
-    running.isTimedOut = true;
-    this.#end(running, KILL_AFTER_MS);
-  }
-
   /** Tells the child to die: it aborts the task's signal first. A task that does not listen to it is not waited for. */
-  #end(running: Running, graceMs: number): void {
+  #end(running: RunningJob, graceMs: number): void {
     this.#kill('SIGTERM');
-    running.hardLimit?.cancel();
-    running.hardLimit = this.#options.timer.callAfter(graceMs, () => {
+    running.endAfter(this.#options.timer, graceMs, () => {
       this.#kill('SIGKILL');
     });
   }
@@ -353,23 +381,15 @@ export class ChildProcess implements PoolProcess {
     }
     // The listener first: it counts this child out before the outcome brings the next job.
     this.#listener.onExit(this, { code, signal, bootError: this.#bootError });
-    this.#settle(this.#outcomeOfExit(code, signal));
+    // It tells of each end before it begins the next job: those behind the running one have not begun.
+    const unstarted = this.#queue.splice(1).map(({ call }) => call);
+    if (this.running !== undefined) this.#settle(this.running.outcomeOfExit(code, signal));
+    if (unstarted.length > 0) this.#listener.onReturned(this, unstarted);
   }
 
   /** We ended it, or others are told why it ended. */
   #isEndExplained(): boolean {
-    const isOurs = this.#isClosing || this.#bootError !== undefined;
-    return isOurs || this.#running?.isTimedOut === true || this.#running?.terminatedBy !== undefined;
-  }
-
-  #outcomeOfExit(exitCode: number | null, signal: NodeJS.Signals | null): Outcome {
-    if (this.#running?.isTimedOut === true) {
-      return { kind: 'timeout', seconds: this.#running.job.timeLimit ?? 0 };
-    }
-    if (this.#running?.terminatedBy !== undefined) {
-      return { kind: 'terminated', signal: this.#running.terminatedBy };
-    }
-    return { kind: 'lost', exitCode, signal };
+    return this.#isClosing || this.#bootError !== undefined || this.running?.isEndedByUs === true;
   }
 
   #kill(signal: NodeJS.Signals): void {
@@ -377,10 +397,6 @@ export class ChildProcess implements PoolProcess {
       this.#node.kill(signal);
     }
   }
-}
-
-function isLimit(seconds: number | undefined): seconds is number {
-  return seconds !== undefined && seconds > 0;
 }
 
 function unsendable(error: unknown): Outcome {

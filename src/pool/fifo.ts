@@ -11,6 +11,15 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
+  /** To the front: they are next. */
+  pushFront(items: readonly T[]): void {
+    this.#items = [...items, ...this.takeAll()];
+  }
+
+  peek(): T | undefined {
+    return this.#items[this.#head];
+  }
+
   shift(): T | undefined {
     if (this.size === 0) return undefined;
     const item = this.#items[this.#head];

@@ -17,9 +17,12 @@ export type ParentMessage =
       readonly index: number;
       readonly title: string;
     }
-  | { readonly kind: 'job'; readonly job: Job; readonly reportMemory: boolean }
-  /** The soft time limit of the running job has passed. */
-  | { readonly kind: 'soft-limit'; readonly seconds: number }
+  /** Jobs run in the order in which they come; `number` counts them. */
+  | { readonly kind: 'job'; readonly number: number; readonly job: Job; readonly reportMemory: boolean }
+  /** Give back the jobs that have not begun. */
+  | { readonly kind: 'recall' }
+  /** The soft time limit of that job has passed. */
+  | { readonly kind: 'soft-limit'; readonly number: number; readonly seconds: number }
   /** Answer to `state`; `error` says why the state could not be stored. */
   | { readonly kind: 'stored'; readonly sequence: number; readonly error: string | null }
   /** No more jobs: run the exit handlers and end. */
@@ -41,7 +44,9 @@ export type ChildMessage =
       /** The process is not to be trusted with another job. */
       readonly isBroken: boolean;
     }
-  /** The same, between two jobs. */
+  /** A job that was given ahead, and not begun, will not be run here. */
+  | { readonly kind: 'returned'; readonly number: number }
+  /** The process is not to be trusted any more, between two jobs. */
   | { readonly kind: 'broken' };
 
 interface PartReference {
@@ -62,7 +67,7 @@ export function encodeParentMessage(message: ParentMessage): Frame {
   }
   const plain = hasStamps ? { ...headers, stamps: {} } : headers;
   return {
-    header: { kind: 'job', job: { ...rest, headers: plain }, reportMemory: message.reportMemory },
+    header: { ...message, job: { ...rest, headers: plain } },
     parts,
   };
 }
@@ -79,6 +84,7 @@ export function decodeParentMessage(header: unknown, parts: readonly Buffer[]): 
   const headers = 'stamps' in user ? { ...job.headers, stamps: user.stamps } : job.headers;
   return {
     kind: 'job',
+    number: Number(read['number']),
     job: { ...job, headers, userHeaders: user.userHeaders, body: partAt(parts, 0) },
     reportMemory: read['reportMemory'] === true,
   };

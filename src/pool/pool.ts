@@ -50,6 +50,8 @@ export interface Pool extends Service {
   readonly pids: readonly number[];
   /** Runs the job, or waits for a slot. Never rejects: whatever happens to the process is an outcome. */
   submit(job: Job, events: JobEvents): Promise<Outcome>;
+  /** Whether a job of this task would come to a process at once although each slot has one. Absent where that cannot be. */
+  hasRoom?(task: string): boolean;
   /** Takes back jobs that wait for a slot (shutdown): their `submit` never settles; returns their ids. */
   takeWaiting(): readonly string[];
   /** Ends a running job's process; false when the job is not running here. */

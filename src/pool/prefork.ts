@@ -12,7 +12,9 @@ import type { EarlyChildren } from './early-children.ts';
 import { Fifo } from './fifo.ts';
 import { Guardian } from './guardian.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
+import { ReadingAhead } from './reading-ahead.ts';
 import { RespawnPolicy } from './respawn.ts';
+import type { JobCall } from './running-job.ts';
 import { describeExit } from './spawn-child.ts';
 import { writeStats } from './write-stats.ts';
 
@@ -42,12 +44,6 @@ export function createPreforkPool(options: PreforkOptions): PreforkPool {
   return new Prefork(options);
 }
 
-interface Waiting {
-  readonly job: Job;
-  readonly events: JobEvents;
-  readonly done: (outcome: Outcome) => void;
-}
-
 /** One place in which a job can run; its child changes. */
 interface Slot {
   readonly index: number;
@@ -69,8 +65,10 @@ class Prefork implements PreforkPool {
   /** Living children: those of the slots, and those that are on their way out. */
   readonly #children = new Set<ChildProcess>();
   readonly #idle: ChildProcess[] = [];
-  readonly #waiting = new Fifo<Waiting>();
+  readonly #waiting = new Fifo<JobCall>();
   readonly #busy = new Set<ChildProcess>();
+  /** Undefined where children are replaced after so many jobs, or so much memory: then each has one job at a time. */
+  readonly #readingAhead: ReadingAhead | undefined;
   /** Jobs written to the child of each slot, for `stats`. */
   readonly #written = new Map<number, number>();
   /** A child became ready, or none will. */
@@ -86,6 +84,9 @@ class Prefork implements PreforkPool {
     this.#guardian = new Guardian(options.logger);
     this.#failure = deferred<Error>();
     this.failed = this.#failure.promise;
+    if (options.maxTasksPerChild === null && options.maxMemoryPerChildKb === null) {
+      this.#readingAhead = new ReadingAhead(this.#busy, this.#timer);
+    }
   }
 
   get size(): number {
@@ -128,6 +129,11 @@ class Prefork implements PreforkPool {
     });
   }
 
+  hasRoom(task: string): boolean {
+    if (this.#waiting.size > 0 || this.#isStopping) return false;
+    return this.#idle.length > 0 || this.#readingAhead?.choose(task) !== undefined;
+  }
+
   takeWaiting(): readonly string[] {
     const ids = this.#waiting.takeAll().map(({ job }) => job.id);
     this.#checkDrained();
@@ -136,7 +142,7 @@ class Prefork implements PreforkPool {
 
   terminate(taskId: string, signal: NodeJS.Signals): boolean {
     // More than one: a message that was delivered again runs under the same id.
-    const children = [...this.#busy].filter((child) => child.taskId === taskId);
+    const children = [...this.#busy].filter((child) => child.running?.job.id === taskId);
     for (const child of children) child.terminate(signal);
     return children.length > 0;
   }
@@ -223,11 +229,11 @@ class Prefork implements PreforkPool {
   async #retire(slot: Slot): Promise<void> {
     slot.isRetired = true;
     this.#slots.delete(slot.index);
-    if (slot.child !== undefined) await this.#release(slot.child);
+    if (slot.child !== undefined) await this.#dismiss(slot.child);
   }
 
   /** Takes a child that has no job out of service. */
-  #release(child: ChildProcess): Promise<void> {
+  #dismiss(child: ChildProcess): Promise<void> {
     this.#removeIdle(child);
     return child.close();
   }
@@ -260,6 +266,9 @@ class Prefork implements PreforkPool {
           onBroken: () => {
             this.#replace(slot, child);
           },
+          onReturned: (_, jobs) => {
+            this.#onReturned(child, jobs);
+          },
           onExit: (_, exit) => {
             this.#onExit(slot, child, exit);
           },
@@ -288,7 +297,8 @@ class Prefork implements PreforkPool {
   #replace(slot: Slot, child: ChildProcess): void {
     if (slot.child !== child) return;
     slot.child = undefined;
-    if (!child.isBusy) void this.#release(child);
+    child.retire();
+    if (!child.isBusy) void this.#dismiss(child);
     this.#fill(slot);
   }
 
@@ -340,23 +350,43 @@ class Prefork implements PreforkPool {
   }
 
   #dispatch(): void {
-    while (this.#waiting.size > 0) {
-      const child = this.#idle.shift();
+    for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
+      const idle = this.#idle.shift();
+      const child = idle ?? (this.#isStopping ? undefined : this.#readingAhead?.choose(next.job.task));
       if (child === undefined) return;
-      const next = this.#waiting.shift();
-      if (next !== undefined) this.#give(child, next);
+      this.#waiting.shift();
+      this.#give(child, next);
+      if (idle === undefined) this.#readingAhead?.watch();
     }
   }
 
-  #give(child: ChildProcess, { job, events, done }: Waiting): void {
+  #give(child: ChildProcess, call: JobCall): void {
     this.#busy.add(child);
     this.#written.set(child.index, (this.#written.get(child.index) ?? 0) + 1);
-    child.run(job, events, (outcome) => {
-      this.#busy.delete(child);
-      this.#takeBack(child);
-      done(outcome);
+    child.run(call, (outcome) => {
+      this.#readingAhead?.note(call.job.task, outcome);
+      this.#release(child);
+      call.done(outcome);
       this.#checkDrained();
     });
+  }
+
+  /** Jobs that a child had, but did not begin: they are next. */
+  #onReturned(child: ChildProcess, jobs: readonly JobCall[]): void {
+    this.#release(child);
+    if (this.#isStopping) {
+      for (const { done } of jobs) done({ kind: 'lost', exitCode: null, signal: null });
+      this.#checkDrained();
+      return;
+    }
+    this.#waiting.pushFront(jobs);
+    this.#dispatch();
+  }
+
+  /** A job of the child has ended, or was given back. */
+  #release(child: ChildProcess): void {
+    if (child.isBusy || !this.#busy.delete(child)) return;
+    this.#takeBack(child);
   }
 
   /** The child is without a job again, or gone. */

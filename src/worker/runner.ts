@@ -69,7 +69,8 @@ export class Runner {
   pump(): void {
     const { pool, state } = this.#options;
     for (const request of this.#waiting) {
-      if (state.stopping || this.#submitted.size >= pool.size) return;
+      if (state.stopping) return;
+      if (this.#submitted.size >= pool.size && pool.hasRoom?.(request.headers.task) !== true) return;
       this.#waiting.delete(request);
       const reason = this.#reasonToDrop(request);
       if (reason === undefined) this.#submit(request);
@@ -110,8 +111,10 @@ export class Runner {
 
   async #end(request: Request, outcome: Outcome, job: number): Promise<void> {
     const { state, settlement, prefetch } = this.#options;
+    // It came back from a process that did not begin it, while the pool was being stopped.
+    if (outcome.kind === 'lost' && request.process === undefined) await request.settle('requeue');
     // A cold shutdown decides itself about the tasks that it ended.
-    if (!(state.abandoned && wasEnded(outcome))) await settlement.settle(request, outcome, job);
+    else if (!(state.abandoned && wasEnded(outcome))) await settlement.settle(request, outcome, job);
     state.forget(request);
     prefetch.restore();
     state.end();

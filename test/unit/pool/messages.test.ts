@@ -66,8 +66,13 @@ describe('a job', () => {
     ['stamps', { headers: { ...headers, stamped_headers: ['n'], stamps: { n: 2n ** 60n } } }],
   ])('arrives as it was sent: %s', (_, change) => {
     const sent = { ...job, ...change };
-    const message = encodeParentMessage({ kind: 'job', job: sent, reportMemory: true });
-    expect(decodeParentMessage(...wire(message))).toEqual({ kind: 'job', job: sent, reportMemory: true });
+    const message = encodeParentMessage({ kind: 'job', number: 1, job: sent, reportMemory: true });
+    expect(decodeParentMessage(...wire(message))).toEqual({
+      kind: 'job',
+      number: 1,
+      job: sent,
+      reportMemory: true,
+    });
   });
 });
 

@@ -1,0 +1,81 @@
+import type { Timer } from '../core/timer.ts';
+import type { Outcome } from '../message/outcome.ts';
+import type { ChildProcess } from './child-process.ts';
+import { Pace } from './pace.ts';
+
+/** Jobs that wait in a child behind the one that runs. */
+const MOST_AHEAD = 12;
+/** A child gets more when no more than so many are left: several at once make one write. */
+const FEW_AHEAD = 4;
+/** Who runs longer than this, against all experience, gives back what waits behind it. */
+const PATIENCE_MS = 20;
+
+/**
+ * Decides which busy child gets a job ahead, so that it goes on without a round trip to the supervisor.
+ *
+ * Only tasks of short runs wait in a child, behind tasks of short runs; when one of them takes its time, the others are called
+ * back and go to whoever is free. (A task that does not give the event loop a turn holds them until it does.)
+ */
+export class ReadingAhead {
+  readonly #pace = new Pace();
+  readonly #children: ReadonlySet<ChildProcess>;
+  readonly #timer: Timer;
+  #filling: ChildProcess | undefined;
+  #isWatching = false;
+
+  /** @param busy the children that run a job, and may have more */
+  constructor(busy: ReadonlySet<ChildProcess>, timer: Timer) {
+    this.#children = busy;
+    this.#timer = timer;
+  }
+
+  note(task: string, outcome: Outcome): void {
+    this.#pace.note(task, outcome);
+  }
+
+  /** The child to give a job of this task to, if any. */
+  choose(task: string): ChildProcess | undefined {
+    if (!this.#pace.isShort(task)) return undefined;
+    if (this.#filling !== undefined && !this.#hasRoom(this.#filling, MOST_AHEAD)) this.#filling = undefined;
+    if (this.#filling === undefined) {
+      for (const child of this.#children) {
+        if (!this.#hasRoom(child, FEW_AHEAD)) continue;
+        this.#filling = child;
+        break;
+      }
+    }
+    return this.#filling;
+  }
+
+  #hasRoom(child: ChildProcess, most: number): boolean {
+    const { running } = child;
+    return (
+      running !== undefined &&
+      child.ahead < most &&
+      child.isUsable &&
+      this.#pace.isShort(running.job.task) &&
+      performance.now() - running.startedMs < PATIENCE_MS
+    );
+  }
+
+  /** Called after a job was given ahead. */
+  watch(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#timer.callAfter(PATIENCE_MS, () => {
+      this.#isWatching = false;
+      this.#look();
+    });
+  }
+
+  #look(): void {
+    let isWanted = false;
+    for (const child of this.#children) {
+      if (child.ahead === 0) continue;
+      isWanted = true;
+      const { running } = child;
+      if (running !== undefined && performance.now() - running.startedMs > PATIENCE_MS) child.recall();
+    }
+    if (isWanted) this.watch();
+  }
+}
