@@ -313,6 +313,55 @@ describe('kill', () => {
   });
 });
 
+describe('short tasks', () => {
+  const short = (test: TestPool, count: number): Promise<Outcome[]> =>
+    Promise.all(Array.from({ length: count }, async () => (await test.run('tasks.short')).outcome));
+
+  /** A child that runs something long, of a task that was always short, and what was given to it behind that. */
+  async function surprised(test: TestPool, ms: number, spin: boolean) {
+    await test.start();
+    expect(test.pool.hasRoom?.('tasks.short')).toBe(true);
+    await short(test, 30);
+    const long = await test.begin('tasks.short', [ms, spin]);
+    expect(test.pool.hasRoom?.('tasks.pid')).toBe(false);
+    const behind = short(test, 5);
+    return { long, behind };
+  }
+
+  it.each([
+    ['waits', false],
+    ['blocks', true],
+  ])(
+    'wait in a child behind another one; when that %s and its process is killed, they run elsewhere',
+    async (_, spin) => {
+      await using test = new TestPool();
+      const { long, behind } = await surprised(test, 60_000, spin);
+      process.kill(long.process.pid, 'SIGKILL');
+      expect(await long.outcome).toMatchObject({ kind: 'lost', signal: 'SIGKILL' });
+      const outcomes = await behind;
+      expect(outcomes.map(({ kind }) => kind)).toEqual(Array(5).fill('success'));
+    },
+  );
+
+  it('are called back from behind one that takes its time, for whoever is free', async () => {
+    await using test = new TestPool();
+    const { long, behind } = await surprised(test, 20_000, false);
+    await test.pool.grow(1);
+    const first = await Promise.race([long.outcome.then(() => 'long'), behind.then(() => 'behind')]);
+    expect(first).toBe('behind');
+  });
+
+  it('are told of in order, each accepted before its end', async () => {
+    await using test = new TestPool({ size: 2 });
+    await test.start();
+    await short(test, 40);
+    const reports = await Promise.all(Array.from({ length: 200 }, () => test.run('tasks.short')));
+    expect(
+      reports.every(({ outcome, events }) => outcome.kind === 'success' && events.acceptances === 1),
+    ).toBe(true);
+  });
+});
+
 describe('recycling', () => {
   it('replaces a child after its last job; no job is lost', async () => {
     await withPool({ size: 2, maxTasksPerChild: 3 }, async (test) => {

@@ -113,11 +113,15 @@ export class Events implements JobEvents {
   readonly softTimeouts: number[] = [];
   readonly accepted: Promise<PoolProcess>;
   readonly onAccepted: (process: PoolProcess) => void;
+  acceptances = 0;
 
   constructor() {
     let accept: ((process: PoolProcess) => void) | undefined;
     this.accepted = new Promise((resolve) => (accept = resolve));
-    this.onAccepted = (process) => accept?.(process);
+    this.onAccepted = (process) => {
+      this.acceptances += 1;
+      accept?.(process);
+    };
   }
 
   onState(update: StateUpdate): Promise<void> {
