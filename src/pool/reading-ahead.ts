@@ -37,14 +37,17 @@ export class ReadingAhead {
   choose(task: string): ChildProcess | undefined {
     if (!this.#pace.isShort(task)) return undefined;
     if (this.#filling !== undefined && !this.#hasRoom(this.#filling, MOST_AHEAD)) this.#filling = undefined;
-    if (this.#filling === undefined) {
-      for (const child of this.#children) {
-        if (!this.#hasRoom(child, FEW_AHEAD)) continue;
-        this.#filling = child;
-        break;
-      }
-    }
+    this.#filling ??= this.#neediest();
     return this.#filling;
+  }
+
+  #neediest(): ChildProcess | undefined {
+    let found: ChildProcess | undefined;
+    for (const child of this.#children) {
+      if (found !== undefined && found.ahead <= child.ahead) continue;
+      if (this.#hasRoom(child, FEW_AHEAD)) found = child;
+    }
+    return found;
   }
 
   #hasRoom(child: ChildProcess, most: number): boolean {
