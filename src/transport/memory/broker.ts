@@ -76,7 +76,11 @@ export class MemoryBroker {
     return this.#queues.has(name);
   }
 
-  publish(message: Omit<StoredMessage, 'order' | 'redelivered'>, exchange: string, routingKey: string): boolean {
+  publish(
+    message: Omit<StoredMessage, 'order' | 'redelivered'>,
+    exchange: string,
+    routingKey: string,
+  ): boolean {
     let isTaken = false;
     for (const name of this.#targets(exchange, routingKey)) {
       const queue = this.#queues.get(name);
