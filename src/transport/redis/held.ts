@@ -1,10 +1,11 @@
 import { type Deferred, deferred } from '../../core/async.ts';
+import { newTaskId } from '../../core/task-id.ts';
 import type { RedisLink } from '../../redis/open.ts';
 import type { Bindings } from './bindings.ts';
 import type { Keys } from './keys.ts';
 import type { RedisOptions } from './options.ts';
 import { markRedelivered, priorityOf, readRecord } from './records.ts';
-import { ACK, FIND_ABANDONED, PUT_BACK, RENEW, runScript } from './scripts.ts';
+import { ACK, FIND_ABANDONED, FIND_HELD, PUT_BACK, RENEW, runScript } from './scripts.ts';
 
 /** A script takes so many tags at once: Lua's `unpack` has an end, and nobody else should wait long. */
 const BATCH = 1_000;
@@ -25,6 +26,8 @@ export interface Leftover {
   readonly messages: readonly HeldMessage[];
   /** Acknowledged, but perhaps never heard of by the server. */
   readonly acked: readonly HeldMessage[];
+  /** The key with the scores that it gave lately: the answers to some scripts were perhaps lost with it. */
+  readonly receipts: string;
 }
 
 /**
@@ -40,6 +43,7 @@ export interface Leftover {
  * - What has no lease is Python's, and waits for the whole visibility timeout.
  */
 export class HeldMessages {
+  readonly receipts: string;
   readonly #link: RedisLink;
   readonly #keys: Keys;
   readonly #options: RedisOptions;
@@ -49,6 +53,8 @@ export class HeldMessages {
   readonly #unheard = new Set<HeldMessage>();
   /** Acks on their way. */
   readonly #forgetting = new Set<Promise<void>>();
+  /** On their way back into the lists. */
+  readonly #returning = new Set<HeldMessage>();
   #turn: Deferred<void> | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #recovery: NodeJS.Timeout | undefined;
@@ -56,6 +62,7 @@ export class HeldMessages {
   constructor(link: RedisLink, keys: Keys, options: RedisOptions, bindings: Bindings) {
     this.#link = link;
     this.#keys = keys;
+    this.receipts = keys.receipts(newTaskId());
     this.#options = options;
     this.#bindings = bindings;
   }
@@ -104,24 +111,45 @@ export class HeldMessages {
 
   /** Called when the connection was lost. */
   leave(): Leftover {
-    const messages = [...this.#held.values()];
+    const messages = [...this.#returning, ...this.#held.values()];
     const acked = [...this.#unheard, ...this.#acked];
     this.#held.clear();
-    return { messages, acked };
+    return { messages, acked, receipts: this.receipts };
   }
 
-  /** Settles what an earlier connection of this process held: nobody should wait for the end of its hold. */
-  async adopt({ messages, acked }: Leftover): Promise<void> {
+  /** Settles what an earlier connection of this process held: nobody should wait for the end of its hold. Safe to repeat. */
+  async adopt({ messages, acked, receipts }: Leftover): Promise<void> {
+    const known = new Map([...messages, ...acked].map((message) => [message.tag, message]));
+    const found = (await runScript(this.#link.client, FIND_HELD, [...this.#keys.held, receipts], [])) as string[];
+    const unknown: Pick<HeldMessage, 'tag' | 'score'>[] = [];
+    for (let at = 0; at < found.length; at += 2) {
+      const [tag = '', score = ''] = found.slice(at, at + 2);
+      const message = known.get(tag);
+      if (message === undefined) unknown.push({ tag, score });
+      else message.score = score;
+    }
     for (const some of batches(acked))
       await Promise.all(some.map((each) => this.#put(each, '', [], 'front')));
     await this.#moveBack(messages, 'front');
+    for (const some of batches(unknown)) await this.#restoreUnheard(some);
+    await this.#link.client.del(receipts);
+  }
+
+  /** Taken for us, but the connection was lost before we heard of it. */
+  async #restoreUnheard(messages: readonly Pick<HeldMessage, 'tag' | 'score'>[]): Promise<void> {
+    const tags = messages.map(({ tag }) => tag);
+    const records = await this.#link.client.hmget(this.#keys.unacked, ...tags);
+    const restored = messages.map(({ tag, score }, at) => this.#restore(tag, score, records[at] ?? ''));
+    await Promise.all(restored);
   }
 
   /** Back into the lists: next in line, or last, as kombu has it for a message that its consumer rejected. */
   async putBack(numbers: readonly number[], to: 'front' | 'end'): Promise<void> {
     const messages = numbers.flatMap((number) => this.#held.get(number) ?? []);
     for (const number of numbers) this.#held.delete(number);
+    for (const message of messages) this.#returning.add(message);
     await this.#moveBack(messages, to);
+    for (const message of messages) this.#returning.delete(message);
   }
 
   async #moveBack(messages: readonly HeldMessage[], to: 'front' | 'end'): Promise<void> {
@@ -168,7 +196,7 @@ export class HeldMessages {
     const numbers = new Map([...this.#held].map(([number, { tag }]) => [tag, number]));
     for (const some of batches([...this.#held.values()])) {
       const args = [this.#options.leaseMs, ...some.flatMap(({ tag, score }) => [tag, score])];
-      const reply = await runScript(this.#link.client, RENEW, this.#keys.held, args);
+      const reply = await runScript(this.#link.client, RENEW, [...this.#keys.held, this.receipts], args);
       const [ends = '', ...lost] = reply as string[];
       for (const message of some) message.score = ends;
       // Somebody thought that we are dead. It is his now: to acknowledge it would take it away from him.

@@ -27,6 +27,11 @@ export class Keys {
     return [this.unacked, this.index, this.leases];
   }
 
+  /** Ours: the scores that one connection has given lately, so that a take whose answer was lost can be found again. */
+  receipts(connection: string): string {
+    return `${this.index}.receipts.${connection}`;
+  }
+
   /** The list of one priority step. */
   list(queue: string, step: number): string {
     return `${this.#prefix}${queue}${step === 0 ? '' : `${this.#sep}${String(step)}`}`;

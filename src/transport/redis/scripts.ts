@@ -33,10 +33,16 @@ local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000`;
 
 /**
+ * Leaves the score behind, which no other script gives: the answer may never arrive, and nobody would know then who holds what
+ * has it. The last few are enough, for a connection has few scripts under way.
+ */
+const RECEIPT = `redis.call('LPUSH', KEYS[4], ends) redis.call('LTRIM', KEYS[4], 0, 31) redis.call('PEXPIRE', KEYS[4], ARGV[1])`;
+
+/**
  * Takes messages and records them as held, in one step: whoever dies, before or after, leaves every message either in its list
  * or in `unacked`, in kombu's form `[envelope, exchange, routing key]`. The envelope is copied as text, never re-encoded.
  *
- * KEYS: unacked, index, leases, then the lists, those of the most urgent step first.
+ * KEYS: unacked, index, leases, receipts, then the lists, those of the most urgent step first.
  * ARGV: lease in milliseconds, room, limit of each queue without acknowledgement, number of queues, 1 when the first queue
  * may take all the room, then 1 for each queue without acknowledgement.
  * Returns the score of all, then place of the queue, delivery tag and envelope of each message, flat.
@@ -47,7 +53,7 @@ local room, limit, queues, ordered = tonumber(ARGV[2]), tonumber(ARGV[3]), tonum
 -- A key of another kind must show before anything was popped.
 redis.call('HLEN', unacked) redis.call('ZCARD', index) redis.call('ZCARD', leases)
 local ends = string.format('%.6f', now + ARGV[1] / 1000)
-local out, made = { ends }, 0
+local out, made, recorded = { ends }, 0, false
 
 -- The end of an envelope as kombu and we write it; anything else is decoded. (A plain find first is three times faster.)
 local TAIL = '^"delivery_info": ?{"exchange": ?("[^"\\\\]*"), ?"routing_key": ?("[^"\\\\]*")}, ?'
@@ -88,6 +94,7 @@ local function record(place, list, found)
   end
   redis.call('ZADD', index, unpack(scores))
   redis.call('ZADD', leases, unpack(scores))
+  recorded = true
 end
 
 local function pop(place, list, most, loose)
@@ -108,7 +115,7 @@ end
 
 local left = {}
 for place = 1, queues do left[place] = limit end
-for first = 4, #KEYS, queues do
+for first = 5, #KEYS, queues do
   local hungry = {}
   for place = 1, queues do
     if ARGV[5 + place] == '1' then
@@ -132,6 +139,9 @@ for first = 4, #KEYS, queues do
     hungry = more
   end
 end
+if recorded then
+  ${RECEIPT}
+end
 return out`);
 
 /** Forgets held messages. KEYS: unacked, index, leases. ARGV: tags. */
@@ -144,7 +154,7 @@ return redis.call('HDEL', KEYS[1], unpack(ARGV))`);
  * Holds on to messages. Never adds one: what was acknowledged must not come back, and what somebody else has taken, which its
  * score shows, is his.
  *
- * KEYS: unacked, index, leases. ARGV: lease in milliseconds, then tag and score of each.
+ * KEYS: unacked, index, leases, receipts. ARGV: lease in milliseconds, then tag and score of each.
  * Returns the new score of all, then the tags that are not ours any more.
  */
 export const RENEW = script(`${NOW}
@@ -158,6 +168,26 @@ for at = 2, #ARGV, 2 do
     redis.call('ZADD', KEYS[3], 'XX', ends, tag)
   else
     out[#out + 1] = tag
+  end
+end
+${RECEIPT}
+return out`);
+
+/**
+ * What a lost connection holds by the scores that it left behind.
+ *
+ * KEYS: unacked, index, leases, receipts.
+ * Returns tag and score of each, flat.
+ */
+export const FIND_HELD = script(`
+local out = {}
+for _, ends in ipairs(redis.call('LRANGE', KEYS[4], 0, -1)) do
+  for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], ends, ends)) do
+    local score = redis.call('ZSCORE', KEYS[2], tag)
+    if score and tonumber(score) == tonumber(ends) then
+      out[#out + 1] = tag
+      out[#out + 1] = ends
+    end
   end
 end
 return out`);

@@ -191,7 +191,7 @@ export class RedisStore implements MessageStore {
       runScript(
         this.#link.client,
         TAKE,
-        [...this.#keys.held, ...lists],
+        [...this.#keys.held, this.#held.receipts, ...lists],
         [this.#options.leaseMs, room, limit, queues.length, ordered, ...loose],
       ),
     )) as (string | number)[];

@@ -34,7 +34,7 @@ class RedisTransport implements Transport {
   readonly #options: RedisOptions;
   readonly #link: OpenRedisOptions;
   /** Of connections that were lost; the next one settles it. */
-  #leftovers: Leftover[] = [];
+  readonly #leftovers = new Set<Leftover>();
 
   constructor(url: string, { connectionTimeoutS, transportOptions, useSsl }: RedisTransportOptions) {
     this.scheme = url.slice(0, url.indexOf('://')).toLowerCase();
@@ -61,7 +61,10 @@ class RedisTransport implements Transport {
     const store = new RedisStore(link, () => openRedis(this.#address, this.#link, never), this.#options);
     try {
       checkVersion(link);
-      for (const leftover of this.#leftovers.splice(0)) await store.adopt(leftover);
+      for (const leftover of [...this.#leftovers]) {
+        await store.adopt(leftover);
+        this.#leftovers.delete(leftover);
+      }
       signal.throwIfAborted();
     } catch (error) {
       await store[Symbol.asyncDispose]();
@@ -69,8 +72,7 @@ class RedisTransport implements Transport {
     }
     void store.closed.then((error) => {
       if (error === undefined) return;
-      const leftover = store.leave();
-      if (leftover.messages.length + leftover.acked.length > 0) this.#leftovers.push(leftover);
+      this.#leftovers.add(store.leave());
     });
     return new VirtualConnection(store);
   }

@@ -1,0 +1,121 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** One run of one task, as its process wrote it down. */
+export interface Run {
+  readonly worker: string;
+  readonly startMs: number;
+  /** Undefined: it did not come to its end. */
+  endMs: number | undefined;
+}
+
+export interface RunCounts {
+  /** Begun. */
+  readonly runs: number;
+  /** Tasks that came to their end at least once. */
+  readonly distinct: number;
+  /** Runs beyond the first of each task. */
+  readonly duplicates: number;
+  /** Of these: the run before was cut off. */
+  readonly interrupted: number;
+  /** Of these: the run before went on elsewhere. */
+  readonly overlapping: number;
+  /** Of these: the run before had come to its end, and its acknowledgement was lost. */
+  readonly afterEnd: number;
+}
+
+const LOOK_EVERY_MS = 50;
+
+/** The file to which every task appends a line when it begins and one when it ends: `S worker id ms`, `E worker id ms`. */
+export class Runs implements AsyncDisposable {
+  readonly #file: FileHandle;
+  readonly #runs = new Map<string, Run[]>();
+  readonly #ended = new Set<string>();
+  #at = 0;
+  #rest = '';
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  static async at(path: string): Promise<Runs> {
+    return new Runs(await open(path, 'a+'));
+  }
+
+  /** Tasks that came to their end at least once. */
+  get ended(): ReadonlySet<string> {
+    return this.#ended;
+  }
+
+  /** Tasks that were begun. */
+  get ids(): Iterable<string> {
+    return this.#runs.keys();
+  }
+
+  of(id: string): readonly Run[] {
+    return this.#runs.get(id) ?? [];
+  }
+
+  /** Runs that workers whose name begins so have begun. */
+  begunBy(name: string): number {
+    return [...this.#runs.values()].flat().filter(({ worker }) => worker.startsWith(name)).length;
+  }
+
+  /** Resolves with true when the condition holds, with false when no task has begun or ended for so long. */
+  async until(holds: () => boolean, stallMs: number): Promise<boolean> {
+    let deadline = Date.now() + stallMs;
+    for (;;) {
+      if (await this.read()) deadline = Date.now() + stallMs;
+      if (holds()) return true;
+      if (Date.now() > deadline) return false;
+      await pause(LOOK_EVERY_MS);
+    }
+  }
+
+  /** Reads what was written since. @returns whether there was any */
+  async read(): Promise<boolean> {
+    const before = this.#at;
+    const buffer = Buffer.alloc(65_536);
+    for (;;) {
+      const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, this.#at);
+      if (bytesRead === 0) return this.#at > before;
+      this.#at += bytesRead;
+      const lines = (this.#rest + buffer.toString('latin1', 0, bytesRead)).split('\n');
+      this.#rest = lines.pop() ?? '';
+      for (const line of lines) this.#note(line);
+    }
+  }
+
+  #note(line: string): void {
+    const [kind, worker = '', id = '', at] = line.split(' ');
+    const all = this.#runs.get(id) ?? [];
+    this.#runs.set(id, all);
+    if (kind === 'S') {
+      all.push({ worker, startMs: Number(at), endMs: undefined });
+      return;
+    }
+    this.#ended.add(id);
+    const run = all.find((each) => each.worker === worker && each.endMs === undefined);
+    if (run !== undefined) run.endMs = Number(at);
+  }
+
+  counts(): RunCounts {
+    const found = { interrupted: 0, overlapping: 0, afterEnd: 0 };
+    let runs = 0;
+    for (const all of this.#runs.values()) {
+      runs += all.length;
+      all.forEach(({ startMs }, at) => {
+        if (at === 0) return;
+        const earlier = all.slice(0, at);
+        if (earlier.some(({ endMs }) => endMs !== undefined && endMs <= startMs)) found.afterEnd += 1;
+        else if (earlier.some(({ endMs }) => endMs !== undefined)) found.overlapping += 1;
+        else found.interrupted += 1;
+      });
+    }
+    return { runs, distinct: this.#ended.size, duplicates: runs - this.#runs.size, ...found };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+}
