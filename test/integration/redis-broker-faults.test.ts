@@ -60,6 +60,8 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
     await admin.zcard('unacked_index.leases'),
   ];
 
+  const heldTag = async (): Promise<string> => (await admin.hkeys('unacked'))[0] ?? '';
+
   it.each(['killed', 'frozen'] as const)('%s: says so, and resumes what it held at once', async (how) => {
     const transport = transportWith({ health_check_interval: 0.1, socket_timeout: 0.2 });
     const { connection, channel } = await open(transport);
@@ -101,6 +103,47 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
     const { channel: next } = await open(transport);
     expect(await held()).toEqual([0, 0, 0]);
     expect(await next.size('celery')).toBe(0);
+  });
+
+  it('what was taken without our hearing of it comes back at once', async () => {
+    const transport = transportWith({ health_check_interval: 0.1, socket_timeout: 0.2 });
+    const { channel } = await open(transport);
+    // The server knows the script from here on.
+    expect(await channel.get('celery')).toBeUndefined();
+    await channel.publish(envelope('1'), '', 'celery');
+    server.freeze();
+    await expect(channel.get('celery')).rejects.toBeInstanceOf(OperationalError);
+    server.thaw();
+    await expect.poll(held, { timeout: 8_000 }).toEqual([1, 1, 1]);
+    // Long before the hold ends.
+    const again = await consume((await open(transport)).channel);
+    const [delivery] = await again.arrived(1);
+    expect(delivery?.redelivered).toBe(true);
+    await delivery?.ack();
+    expect(await held()).toEqual([0, 0, 0]);
+  });
+
+  it('what was renewed without our hearing of it comes back at once', async () => {
+    const transport = transportWith({
+      health_check_interval: 0.4,
+      socket_timeout: 0.8,
+      lease_timeout: 2,
+    });
+    const { connection, channel } = await open(transport);
+    const inbox = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    await inbox.arrived(1);
+    const score = async (): Promise<string | null> => admin.zscore('unacked_index', await heldTag());
+    const first = await score();
+    await expect.poll(score, { timeout: 8_000 }).not.toBe(first);
+    const before = await score();
+    server.freeze();
+    await connection.closed;
+    server.thaw();
+    await expect.poll(score, { timeout: 8_000 }).not.toBe(before);
+    const { channel: next } = await open(transport);
+    expect(await next.size('celery')).toBe(1);
+    expect(await held()).toEqual([0, 0, 0]);
   });
 
   it('either of its two connections killed ends both', async () => {

@@ -120,7 +120,12 @@ export class HeldMessages {
   /** Settles what an earlier connection of this process held: nobody should wait for the end of its hold. Safe to repeat. */
   async adopt({ messages, acked, receipts }: Leftover): Promise<void> {
     const known = new Map([...messages, ...acked].map((message) => [message.tag, message]));
-    const found = (await runScript(this.#link.client, FIND_HELD, [...this.#keys.held, receipts], [])) as string[];
+    const found = (await runScript(
+      this.#link.client,
+      FIND_HELD,
+      [...this.#keys.held, receipts],
+      [],
+    )) as string[];
     const unknown: Pick<HeldMessage, 'tag' | 'score'>[] = [];
     for (let at = 0; at < found.length; at += 2) {
       const [tag = '', score = ''] = found.slice(at, at + 2);

@@ -68,10 +68,7 @@ async function rabbitmq(): Promise<ChaosBroker> {
     async messages(queues) {
       const lines = (await server.ctl('list_queues', 'name', 'messages')).trim().split('\n');
       const counts = lines.map((line) => line.split('\t'));
-      return counts.reduce(
-        (sum, [name = '', count]) => sum + (queues.includes(name) ? Number(count) : 0),
-        0,
-      );
+      return counts.reduce((sum, [name = '', count]) => sum + (queues.includes(name) ? Number(count) : 0), 0);
     },
     stops: [
       [
@@ -92,4 +89,3 @@ async function rabbitmq(): Promise<ChaosBroker> {
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
-

@@ -31,6 +31,7 @@ export class Runs implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #runs = new Map<string, Run[]>();
   readonly #ended = new Set<string>();
+  #reading: Promise<boolean> | undefined;
   #at = 0;
   #rest = '';
 
@@ -73,7 +74,14 @@ export class Runs implements AsyncDisposable {
   }
 
   /** Reads what was written since. @returns whether there was any */
-  async read(): Promise<boolean> {
+  read(): Promise<boolean> {
+    this.#reading ??= this.#readOn().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readOn(): Promise<boolean> {
     const before = this.#at;
     const buffer = Buffer.alloc(65_536);
     for (;;) {

@@ -94,7 +94,9 @@ class Stops {
     const broker = own.own(await startBroker(this.#options.broker));
     const url = broker.url(broker.port);
     const backend = broker.name === 'redis' ? url : 'rpc://';
-    const workers = own.own(new Workers({ broker: url, backend, options: {}, concurrency: 3, queues: QUEUES }));
+    const workers = own.own(
+      new Workers({ broker: url, backend, options: {}, concurrency: 3, queues: QUEUES }),
+    );
     const runs = own.own(await Runs.at(workers.runsFile));
     const client = own.own(new Celery('client', { broker: url, backend }));
     client.markConfigured();

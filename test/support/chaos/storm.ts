@@ -12,6 +12,8 @@ const SENT_AT_ONCE = 50;
 /** Redis only: how long a Python worker's messages stay its own. */
 const VISIBILITY_TIMEOUT_S = 5;
 const STALL_MS = 120_000;
+/** A worker may work for so long before it is killed. */
+const SPARED_MS = 2000;
 const TELL_EVERY_MS = 10_000;
 const QUIET_MS = 3000;
 const EMPTY_TIMEOUT_MS = 120_000;
@@ -93,7 +95,8 @@ class Storm {
     const broker = own.own(await startBroker(name));
     const proxy = own.own(await Proxy.before(broker.port));
     const url = broker.url(proxy.port);
-    const trace = name === 'redis' ? own.own(await RedisTrace.of(broker.url(broker.port), 'chaos')) : undefined;
+    const trace =
+      name === 'redis' ? own.own(await RedisTrace.of(broker.url(broker.port), 'chaos')) : undefined;
     const options = name === 'redis' ? { visibility_timeout: VISIBILITY_TIMEOUT_S } : {};
     const workers = own.own(new Workers({ broker: url, options, concurrency }));
     const runs = own.own(await Runs.at(workers.runsFile));
@@ -108,11 +111,14 @@ class Storm {
     const chaos = Promise.all([
       this.#killOn(workers),
       this.#cutOn(proxy),
-      this.#tell(() => `${runs.ended.size} of ${tasks} have run`),
+      this.#tell(async () => {
+        await runs.read();
+        return `${runs.ended.size} of ${tasks} have run`;
+      }),
     ]);
     chaos.catch(() => undefined);
     const sent = this.#send(client, ids);
-    const done = sent.then(() => this.#allRun({ client, runs, broker, trace, ids }));
+    const done = this.#allRun({ client, runs, broker, trace, ids, sent });
     try {
       await Promise.race([done, chaos.then(() => done)]);
     } finally {
@@ -127,10 +133,7 @@ class Storm {
     return this.#counts(runs, { tasks, left, seconds, afterAck: trace?.takenAfterAck.size ?? 0 });
   }
 
-  #counts(
-    runs: Runs,
-    rest: Pick<StormCounts, 'tasks' | 'left' | 'seconds' | 'afterAck'>,
-  ): StormCounts {
+  #counts(runs: Runs, rest: Pick<StormCounts, 'tasks' | 'left' | 'seconds' | 'afterAck'>): StormCounts {
     const runsOf = { python: runs.begunBy('python'), typescript: runs.begunBy('typescript') };
     return {
       ...runs.counts(),
@@ -166,8 +169,10 @@ class Storm {
     broker: ChaosBroker;
     trace: RedisTrace | undefined;
     ids: readonly string[];
+    sent: Promise<void>;
   }): Promise<void> {
-    const { client, runs, broker, trace, ids } = all;
+    const { client, runs, broker, trace, ids, sent } = all;
+    await sent;
     for (let resend = 0; ; resend += 1) {
       if (await this.#settled(runs, broker, ids.length)) return;
       const lost = ids.filter((id) => !runs.ended.has(id));
@@ -194,7 +199,10 @@ class Storm {
     return false;
   }
 
-  /** Kills the worker that has been ready longest, of each kind in turn, and starts another. */
+  /**
+   * Kills the worker that has been ready longest, of each kind in turn, and starts another. One that could not work for a while
+   * is spared until it has: on a slow machine nobody would ever run a task otherwise.
+   */
   async #killOn(workers: Workers): Promise<void> {
     const { kinds, killEveryMs } = this.#options;
     for (let turn = 0; ; turn += 1) {
@@ -202,6 +210,8 @@ class Storm {
       const kind = kinds[turn % kinds.length] ?? 'typescript';
       const victim = await this.#victim(workers.alive.filter((worker) => worker.kind === kind));
       if (victim === undefined) return;
+      const sparedMs = (victim.readyMs ?? 0) + SPARED_MS - Date.now();
+      if (sparedMs > 0 && !(await this.#wait(sparedMs))) return;
       await victim.kill();
       this.#kills[kind] += 1;
       workers.start(kind);
@@ -222,11 +232,11 @@ class Storm {
     }
   }
 
-  async #tell(progress: () => string): Promise<void> {
+  async #tell(progress: () => Promise<string>): Promise<void> {
     const { broker, print } = this.#options;
     while (await this.#wait(TELL_EVERY_MS)) {
       const { python, typescript } = this.#kills;
-      print(`${broker}: ${progress()}; ${python} + ${typescript} workers killed, ${this.#cuts} cuts`);
+      print(`${broker}: ${await progress()}; ${python} + ${typescript} workers killed, ${this.#cuts} cuts`);
     }
   }
 
