@@ -20,7 +20,7 @@ export interface RunCounts {
   readonly interrupted: number;
   /** Of these: the run before went on elsewhere. */
   readonly overlapping: number;
-  /** Of these: the run before had come to its end, and its acknowledgement was lost. */
+  /** Of these: a run before had come to its end. */
   readonly afterEnd: number;
 }
 

@@ -45,9 +45,9 @@ export interface StormCounts extends RunCounts {
   readonly refused: number;
   /** Runs that each kind of worker began. */
   readonly runsOf: Readonly<Record<Kind, number>>;
-  /** Redis: popped by kombu, which was killed before it recorded them; sent again. */
+  /** Redis: popped and recorded nowhere, which only kombu's two steps can do; sent again. */
   readonly lostByKombu: number;
-  /** Redis: messages that came back although they had been acknowledged. */
+  /** Redis: messages, of those sent once, that came back although they had been acknowledged; not measured on RabbitMQ. */
   readonly afterAck: number;
   /** Messages left in the broker at the end. */
   readonly left: number;
