@@ -1,4 +1,5 @@
 /** What is sent when a task has ended: its callbacks, the next step of its chain, its error callbacks. */
+import { newTaskId } from '../core/task-id.ts';
 import type { Embed, SignatureJson } from '../message/message.ts';
 
 /** One call that follows a finished task, not yet sent. */
@@ -70,11 +71,17 @@ export function abandonedSteps({ chain }: Embed): readonly AbandonedStep[] {
   });
 }
 
-/** After failure: every error callback gets the id of the failed task. The rest of the chain is not sent. */
+/**
+ * After failure: every error callback gets the id of the failed task. The rest of the chain is not sent.
+ *
+ * The error callbacks are sent as one group, as Celery does.
+ */
 export function afterFailure(embed: Embed, taskId: string): FollowUps {
   const { errbacks, chord } = embed;
   if (errbacks === null && chord === null) return NOTHING;
-  const { calls, unsupported } = split(errbacks ?? [], [taskId]);
+  const { calls: single, unsupported } = split(errbacks ?? [], [taskId]);
+  const group = newTaskId();
+  const calls = single.map((call) => ({ ...call, options: { ...call.options, group_id: group } }));
   return { calls, unsupported: [...unsupported, ...(chord === null ? [] : ['chord'])] };
 }
 
