@@ -230,9 +230,7 @@ describe('a setting that is none, or takes something else, wherever it stands', 
     const files = { 'tasks.js': TASKS.replace("'tasks.add',", "'tasks.add', { rateLimit: 'bogus' },") };
     const ended = await start(['-A', 'tasks', 'worker', '-c', '1'], project(files).folder).ended;
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain(
-      "The rate limit of task 'tasks.add' takes a rate such as '10/m', got 'bogus'",
-    );
+    expect(ended.stderr).toMatch(/^Error: Task 'tasks\.add': rateLimit .*'bogus'/m);
   });
 });
 

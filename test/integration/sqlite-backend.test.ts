@@ -155,7 +155,7 @@ describe('results in a file', () => {
 
   it.each([
     ['damaged', 'not JSON', 'json', {}, /could not be read/],
-    ['of a serializer that nobody has', '{}', 'pickle', {}, /no serializer 'pickle'/],
+    ['of a serializer that nobody has', '{}', 'pickle', {}, /serializer pickle is read by Python only/],
     [
       'of a serializer that is not accepted',
       '{}',
