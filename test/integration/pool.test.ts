@@ -190,6 +190,9 @@ describe('a result sent just before the process ends', () => {
         if (outcome.kind === 'success') expect(outcome.result.bytes.length).toBe(size + 2);
         else expect(outcome).toEqual({ kind: 'lost', exitCode: 0, signal: null });
       }
+      // Each of these processes is about to end, and would take another job with it.
+      const processes = await Promise.all(reports.map(({ events }) => events.accepted));
+      await until(() => !processes.some(({ pid }) => isAlive(pid)));
       expect((await test.run('tasks.add', [1, 1])).value).toBe(2);
     });
   });
