@@ -4,7 +4,7 @@ import type { Queue } from '../transport/topology.ts';
 import type { Connection, Delivery, Transport } from '../transport/transport.ts';
 import { connectPatiently } from './consumer/connecting.ts';
 import type { WorkerEvents } from './consumer/events.ts';
-import type { ControlMailbox } from './consumer/control.ts';
+import type { ControlMailbox, OpenMailbox } from './consumer/control.ts';
 import { TaskSession } from './consumer/tasks.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Session } from './request.ts';
@@ -144,9 +144,12 @@ export class Consumer {
     const ended = connection.closed.then((error) => {
       gone = error ?? new Error('The connection to the broker was closed.');
     });
-    const mailbox = this.#options.mailbox?.serve(connection, this.#closing.signal);
     const events = this.#options.events?.serve(connection, this.#closing.signal);
+    let mailbox: OpenMailbox | undefined;
     try {
+      // The mailbox would hear the question to the neighbours, which ends at once when nobody is there to hear it.
+      if (!this.#isReady) await events?.opened;
+      mailbox = this.#options.mailbox?.serve(connection, this.#closing.signal);
       await Promise.all([mailbox?.opened, events?.opened]);
       while (gone === undefined && !this.#closing.signal.aborted) {
         const session = this.#draining ? undefined : await this.#openTasks(connection);
