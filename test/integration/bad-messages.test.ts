@@ -229,9 +229,11 @@ describe.each(['RabbitMQ', 'SQLite'] as const)('messages from strangers on %s', 
         expect(got.name).toBe(error.name);
         expect(got.message.startsWith(error.message), got.message).toBe(true);
       }
-      await worker.worker.waitFor(id);
+      // The result is there a moment before the line in the log.
+      await worker.worker.waitFor(() => worker.records(REJECTED).length > before);
       const records = worker.records(REJECTED).slice(before);
       expect(records).toHaveLength(1);
+      expect(worker.worker.output).toContain(id);
       expect(records[0]).toContain(`/MainProcess] ${log}`);
       expect(records[0]).not.toContain('    at ');
     });
