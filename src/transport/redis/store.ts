@@ -1,7 +1,8 @@
 import { withTimeout } from '../../core/async.ts';
 import { OperationalError, TimeoutError } from '../../core/errors.ts';
 import { newTaskId } from '../../core/task-id.ts';
-import { decodeEnvelope, type DecodedEnvelope, encodeEnvelope } from '../../message/envelope-json.ts';
+import { encodeEnvelope } from '../../message/envelope-json.ts';
+import { decodeStored } from '../virtual/stored.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { RedisLink } from '../../redis/open.ts';
 import type { Exchange, Queue } from '../topology.ts';
@@ -214,7 +215,7 @@ export class RedisStore implements MessageStore {
     { held, score, text }: { held: string; score: string; text: string },
   ): TakenMessage {
     const tag = (this.#numbers += 1);
-    const { envelope, exchange, routingKey, redelivered } = decoded(text);
+    const { envelope, exchange, routingKey, redelivered } = decodeStored(text);
     if (!noAck) {
       const list = this.#keys.listFor(queue, envelope.properties.priority);
       this.#held.add(tag, { tag: held, score, list });
@@ -292,7 +293,7 @@ export class RedisStore implements MessageStore {
   }
 
   #fanoutArrived(pattern: string, text: string): void {
-    this.#local.arrived(pattern, decoded(text));
+    this.#local.arrived(pattern, decodeStored(text));
     this.#tell();
   }
 
@@ -316,23 +317,6 @@ export class RedisStore implements MessageStore {
 
 function textOf(envelope: Envelope, target: { exchange: string; routingKey: string }): string {
   return encodeEnvelope(envelope, { ...target, deliveryTag: newTaskId() });
-}
-
-function decoded(text: string): Omit<DecodedEnvelope, 'deliveryTag'> {
-  try {
-    return decodeEnvelope(text);
-  } catch {
-    // Not a message at all: handed on as it is, so that the consumer reports and rejects it as any other malformed one,
-    // instead of leaving it in everybody's way.
-    const envelope: Envelope = {
-      body: Buffer.from(text),
-      contentType: 'application/data',
-      contentEncoding: 'binary',
-      headers: {},
-      properties: {},
-    };
-    return { envelope, exchange: '', routingKey: '', redelivered: false };
-  }
 }
 
 function asOperational(error: Error): OperationalError {

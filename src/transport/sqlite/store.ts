@@ -1,6 +1,7 @@
 import { OperationalError } from '../../core/errors.ts';
 import { newTaskId } from '../../core/task-id.ts';
-import { type DecodedEnvelope, decodeEnvelope, encodeEnvelope } from '../../message/envelope-json.ts';
+import { encodeEnvelope } from '../../message/envelope-json.ts';
+import { decodeStored } from '../virtual/stored.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { Database } from '../../sqlite/driver.ts';
 import type { SqliteFile } from '../../sqlite/file.ts';
@@ -260,24 +261,6 @@ export class SqliteStore implements MessageStore {
 }
 
 function taken({ id, payload, redelivered }: ClaimedRow, { queue, noAck }: Subscription): TakenMessage {
-  const decoded = decodeRow(payload);
+  const decoded = decodeStored(payload);
   return { ...decoded, tag: id, queue, noAck, redelivered: redelivered || decoded.redelivered };
-}
-
-function decodeRow(payload: string): Omit<DecodedEnvelope, 'deliveryTag'> {
-  try {
-    const { envelope, exchange, routingKey, redelivered } = decodeEnvelope(payload);
-    return { envelope, exchange, routingKey, redelivered };
-  } catch {
-    // Not a message at all: handed on as it is, so that the consumer reports and rejects it as any other malformed one,
-    // instead of leaving it in everybody's way.
-    const envelope: Envelope = {
-      body: Buffer.from(payload),
-      contentType: 'application/data',
-      contentEncoding: 'binary',
-      headers: {},
-      properties: {},
-    };
-    return { envelope, exchange: '', routingKey: '', redelivered: false };
-  }
 }
