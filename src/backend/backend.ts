@@ -1,4 +1,6 @@
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
+import type { ChordMember, ChordPart } from './chord.ts';
 
 /** Whom a stored result is addressed to; only backends that send results (rpc) use it. */
 export interface ReplyAddress {
@@ -16,6 +18,8 @@ export interface BackendCapabilities {
   readonly expires: boolean;
   /** Groups can be saved and restored. */
   readonly groups: boolean;
+  /** The members of a chord can be counted (false for rpc and disabled). */
+  readonly chords: boolean;
 }
 
 /**
@@ -46,8 +50,29 @@ export interface ResultBackend extends AsyncDisposable {
    */
   watch(taskId: string, signal: AbortSignal): AsyncIterable<ResultMeta>;
   forget(taskId: string): Promise<void>;
-  saveGroup(groupId: string, taskIds: readonly string[]): Promise<void>;
-  loadGroup(groupId: string): Promise<readonly string[] | undefined>;
+  /** Keeps the members of a group, each of which may be a group itself: `[[id, parent], members]`. */
+  saveGroup(group: ResultTuple): Promise<void>;
+  /** As it was saved, also by Celery. */
+  loadGroup(groupId: string): Promise<ResultTuple | undefined>;
+  forgetGroup(groupId: string): Promise<void>;
+  /**
+   * Says how many members a chord has; best before the first of them is sent, at the latest before the last one.
+   * @throws {ImproperlyConfigured} there are no chords here
+   */
+  startChord(groupId: string, size: number): Promise<void>;
+  /** A running member has added others to its chord. */
+  growChord(groupId: string, members: number): Promise<void>;
+  /**
+   * Counts a member that has ended, once however often it is told of it.
+   *
+   * Whoever tells of the last one gets all of them, in their order, and is the one to send the body; nobody else does, unless
+   * the same member is told of again: then whoever was to send the body is gone.
+   *
+   * @throws {BackendError} it could not be counted
+   */
+  endPart(part: ChordPart): Promise<readonly ChordMember[] | undefined>;
+  /** Forgets the count, when the body was sent or will never be. */
+  endChord(groupId: string): Promise<void>;
   /** Removes expired results; returns how many. Nothing to do where results expire by themselves. */
   cleanup(): Promise<number>;
 }

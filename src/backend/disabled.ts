@@ -1,6 +1,8 @@
 import { ImproperlyConfigured } from '../core/errors.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { BackendCapabilities, ResultBackend } from './backend.ts';
+import { type ChordMember, noChords } from './chord.ts';
 
 /** `disabled://`, also when no result backend is configured: nothing is stored, and reading says so. */
 export function disabledBackend(): ResultBackend {
@@ -10,7 +12,13 @@ export function disabledBackend(): ResultBackend {
 class DisabledBackend implements ResultBackend {
   readonly scheme = 'disabled';
   readonly url = 'disabled://';
-  readonly can: BackendCapabilities = { shared: false, crossProcess: false, expires: true, groups: false };
+  readonly can: BackendCapabilities = {
+    shared: false,
+    crossProcess: false,
+    expires: true,
+    groups: false,
+    chords: false,
+  };
   readonly replyTo = undefined;
 
   toString(): string {
@@ -41,8 +49,28 @@ class DisabledBackend implements ResultBackend {
     return Promise.reject(notConfigured());
   }
 
-  loadGroup(): Promise<readonly string[] | undefined> {
+  loadGroup(): Promise<ResultTuple | undefined> {
     return Promise.reject(notConfigured());
+  }
+
+  forgetGroup(): Promise<void> {
+    return Promise.reject(notConfigured());
+  }
+
+  startChord(): Promise<void> {
+    return Promise.reject(noChords(this.url));
+  }
+
+  growChord(): Promise<void> {
+    return Promise.reject(noChords(this.url));
+  }
+
+  endPart(): Promise<readonly ChordMember[] | undefined> {
+    return Promise.reject(noChords(this.url));
+  }
+
+  endChord(): Promise<void> {
+    return Promise.reject(noChords(this.url));
   }
 
   cleanup(): Promise<number> {

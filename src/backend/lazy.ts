@@ -1,6 +1,8 @@
 import { BackendError } from '../core/errors.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { BackendCapabilities, ReplyAddress, ResultBackend } from './backend.ts';
+import type { ChordMember, ChordPart } from './chord.ts';
 
 /** What is known of a backend before its code is loaded. */
 export interface BackendFace {
@@ -57,12 +59,32 @@ export class LazyBackend implements ResultBackend {
     return this.#call((backend) => backend.forget(taskId));
   }
 
-  saveGroup(groupId: string, taskIds: readonly string[]): Promise<void> {
-    return this.#call((backend) => backend.saveGroup(groupId, taskIds));
+  saveGroup(group: ResultTuple): Promise<void> {
+    return this.#call((backend) => backend.saveGroup(group));
   }
 
-  loadGroup(groupId: string): Promise<readonly string[] | undefined> {
+  loadGroup(groupId: string): Promise<ResultTuple | undefined> {
     return this.#call((backend) => backend.loadGroup(groupId));
+  }
+
+  forgetGroup(groupId: string): Promise<void> {
+    return this.#call((backend) => backend.forgetGroup(groupId));
+  }
+
+  startChord(groupId: string, size: number): Promise<void> {
+    return this.#call((backend) => backend.startChord(groupId, size));
+  }
+
+  growChord(groupId: string, members: number): Promise<void> {
+    return this.#call((backend) => backend.growChord(groupId, members));
+  }
+
+  endPart(part: ChordPart): Promise<readonly ChordMember[] | undefined> {
+    return this.#call((backend) => backend.endPart(part));
+  }
+
+  endChord(groupId: string): Promise<void> {
+    return this.#call((backend) => backend.endChord(groupId));
   }
 
   cleanup(): Promise<number> {

@@ -2,8 +2,11 @@ import { BackendError } from '../core/errors.ts';
 import { SUCCESS } from '../core/states.ts';
 import { parseUrl } from '../core/url.ts';
 import { decodeMeta, encodeMeta } from '../message/result-codec.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { BackendCapabilities, ResultBackend } from './backend.ts';
+import { ChordCount } from './chord-count.ts';
+import { type ChordMember, type ChordPart, decodeMember, encodeMember } from './chord.ts';
 import { type Revision, Watchers } from './watchers.ts';
 
 /** What the memory backend reads of a backend's options. */
@@ -29,7 +32,8 @@ interface Document {
 /** Results that all backends of this process with one name share. */
 class MemoryResults {
   readonly results = new ExpiringMap<Document>();
-  readonly groups = new ExpiringMap<readonly string[]>();
+  readonly groups = new ExpiringMap<ResultTuple>();
+  readonly chords = new ExpiringMap<ChordCount>();
   readonly watchers = new Set<Watchers>();
   revision = 0;
 }
@@ -81,7 +85,13 @@ export function memoryBackend(url: string, options: MemoryBackendOptions): Resul
 class MemoryBackend implements ResultBackend {
   readonly scheme = 'cache+memory';
   readonly url: string;
-  readonly can: BackendCapabilities = { shared: true, crossProcess: false, expires: true, groups: true };
+  readonly can: BackendCapabilities = {
+    shared: true,
+    crossProcess: false,
+    expires: true,
+    groups: true,
+    chords: true,
+  };
   readonly replyTo = undefined;
   readonly #options: MemoryBackendOptions;
   readonly #shared: MemoryResults;
@@ -136,16 +146,50 @@ class MemoryBackend implements ResultBackend {
     return this.#call(() => this.#shared.results.delete(taskId));
   }
 
-  saveGroup(groupId: string, taskIds: readonly string[]): Promise<void> {
-    return this.#call(() => this.#shared.groups.set(groupId, [...taskIds], this.#options.resultExpiresS));
+  saveGroup(group: ResultTuple): Promise<void> {
+    const [[groupId]] = group;
+    return this.#call(() => this.#shared.groups.set(groupId, group, this.#options.resultExpiresS));
   }
 
-  loadGroup(groupId: string): Promise<readonly string[] | undefined> {
+  loadGroup(groupId: string): Promise<ResultTuple | undefined> {
     return this.#call(() => this.#shared.groups.get(groupId));
   }
 
+  forgetGroup(groupId: string): Promise<void> {
+    return this.#call(() => this.#shared.groups.delete(groupId));
+  }
+
+  startChord(groupId: string, size: number): Promise<void> {
+    return this.#call(() => this.#chord(groupId).start(size));
+  }
+
+  growChord(groupId: string, members: number): Promise<void> {
+    return this.#call(() => this.#chord(groupId).grow(members));
+  }
+
+  endPart(part: ChordPart): Promise<readonly ChordMember[] | undefined> {
+    return this.#call(() => {
+      const { serializer } = this.#options;
+      const members = this.#chord(part.groupId).end(part, encodeMember(part, serializer));
+      return members?.map((bytes) => decodeMember(bytes, serializer));
+    });
+  }
+
+  endChord(groupId: string): Promise<void> {
+    return this.#call(() => this.#shared.chords.delete(groupId));
+  }
+
+  /** Each use lets it live on. */
+  #chord(groupId: string): ChordCount {
+    const { chords } = this.#shared;
+    const chord = chords.get(groupId) ?? new ChordCount();
+    chords.set(groupId, chord, this.#options.resultExpiresS);
+    return chord;
+  }
+
   cleanup(): Promise<number> {
-    return this.#call(() => this.#shared.results.sweep() + this.#shared.groups.sweep());
+    const { results, groups, chords } = this.#shared;
+    return this.#call(() => results.sweep() + groups.sweep() + chords.sweep());
   }
 
   #call<T>(run: () => T): Promise<T> {

@@ -2,10 +2,13 @@ import { BackendError, BackendGetMetaError, ContentDisallowed } from '../core/er
 import { READY_STATES, SUCCESS } from '../core/states.ts';
 import { acceptedTypes, serializerByName } from '../message/registry.ts';
 import { decodeMeta, encodeMeta } from '../message/result-codec.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { BackendCapabilities, ResultBackend } from './backend.ts';
+import type { ChordMember, ChordPart } from './chord.ts';
 import type { BackendOptions } from './connect.ts';
 import { redisBackendAddress } from './redis/address.ts';
+import { Chords } from './redis/chords.ts';
 import { RedisConnection } from './redis/connection.ts';
 import { decodeGroup, encodeGroup } from './redis/groups.ts';
 import { RedisKeys } from './redis/keys.ts';
@@ -29,7 +32,13 @@ export function redisBackend(url: string, options: BackendOptions): ResultBacken
 class RedisBackend implements ResultBackend {
   readonly scheme: string;
   readonly url: string;
-  readonly can: BackendCapabilities = { shared: true, crossProcess: true, expires: true, groups: true };
+  readonly can: BackendCapabilities = {
+    shared: true,
+    crossProcess: true,
+    expires: true,
+    groups: true,
+    chords: true,
+  };
   readonly replyTo = undefined;
   readonly #serializer: string;
   /** Why documents of that serializer are not read, if they are not. */
@@ -40,6 +49,7 @@ class RedisBackend implements ResultBackend {
   readonly #subscriber: Subscriber;
   readonly #writes: Writes;
   readonly #reads: Reads;
+  readonly #chords: Chords;
   readonly #life = new AbortController();
 
   constructor(url: string, { serializer, acceptContent, resultExpiresS, settings }: BackendOptions) {
@@ -53,10 +63,19 @@ class RedisBackend implements ResultBackend {
     this.#connection = new RedisConnection(address, settings);
     this.#subscriber = new Subscriber(new RedisConnection(address, settings), this.#persistence);
     this.#reads = new Reads(this.#connection, this.#persistence);
-    this.#writes = new Writes({
+    const common = {
       connection: this.#connection,
       persistence: this.#persistence,
       lifetimeMs: Math.round((resultExpiresS ?? 0) * 1000),
+    };
+    this.#chords = new Chords({
+      ...common,
+      keys: this.#keys,
+      serializer,
+      ordered: settings.result_backend_transport_options['result_chord_ordered'] !== false,
+    });
+    this.#writes = new Writes({
+      ...common,
       isSuccess: (document) => this.#isSuccess(document),
     });
   }
@@ -98,24 +117,57 @@ class RedisBackend implements ResultBackend {
     }
   }
 
-  async forget(taskId: string): Promise<void> {
-    const key = this.#keys.task(taskId);
+  forget(taskId: string): Promise<void> {
+    return this.#delete(taskId, this.#keys.task(taskId));
+  }
+
+  async #delete(id: string, key: string): Promise<void> {
     try {
       await this.#persistence.short(() => this.#connection.run('forget', (client) => client.del(key)));
     } catch (cause) {
       if (cause instanceof BackendError) throw cause;
-      throw new BackendError(`the result of ${taskId} was not forgotten: ${textOf(cause)}`, { cause });
+      throw new BackendError(`the result of ${id} was not forgotten: ${textOf(cause)}`, { cause });
     }
   }
 
-  saveGroup(groupId: string, taskIds: readonly string[]): Promise<void> {
-    const document = encodeGroup(groupId, taskIds, this.#serializer);
-    return this.#writes.overwrite(this.#keys.group(groupId), document);
+  saveGroup(group: ResultTuple): Promise<void> {
+    const [[groupId]] = group;
+    return this.#writes.overwrite(this.#keys.group(groupId), encodeGroup(group, this.#serializer));
   }
 
-  async loadGroup(groupId: string): Promise<readonly string[] | undefined> {
+  async loadGroup(groupId: string): Promise<ResultTuple | undefined> {
     const document = await this.#get(groupId, this.#keys.group(groupId));
     return document && this.#decode(groupId, document, decodeGroup);
+  }
+
+  forgetGroup(groupId: string): Promise<void> {
+    return this.#delete(groupId, this.#keys.group(groupId));
+  }
+
+  startChord(groupId: string, size: number): Promise<void> {
+    return this.#counting(groupId, this.#chords.start(groupId, size));
+  }
+
+  growChord(groupId: string, members: number): Promise<void> {
+    return this.#counting(groupId, this.#chords.grow(groupId, members));
+  }
+
+  async endPart(part: ChordPart): Promise<readonly ChordMember[] | undefined> {
+    if (this.#refused) throw this.#refused;
+    return this.#counting(part.groupId, this.#chords.end(part));
+  }
+
+  endChord(groupId: string): Promise<void> {
+    return this.#counting(groupId, this.#chords.forget(groupId));
+  }
+
+  async #counting<T>(groupId: string, counted: Promise<T>): Promise<T> {
+    try {
+      return await counted;
+    } catch (cause) {
+      if (cause instanceof BackendError) throw cause;
+      throw new BackendError(`the chord ${groupId} was not counted: ${textOf(cause)}`, { cause });
+    }
   }
 
   cleanup(): Promise<number> {

@@ -3,11 +3,13 @@ import { retry, type RetryPolicy } from '../core/retry.ts';
 import type { Envelope } from '../message/message.ts';
 import { acceptedTypes, DEFAULT_LIMITS, openBody, serializerByName } from '../message/registry.ts';
 import { decodeMeta, encodeMeta } from '../message/result-codec.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { Serializer } from '../message/serializer.ts';
 import type { Queue } from '../transport/topology.ts';
 import type { Delivery } from '../transport/transport.ts';
 import type { BackendCapabilities, ReplyAddress, ResultBackend } from './backend.ts';
+import { type ChordMember, noChords } from './chord.ts';
 import type { BackendOptions } from './connect.ts';
 import { ResultCache } from './result-cache.ts';
 import { RpcLink } from './rpc-link.ts';
@@ -42,7 +44,13 @@ export function rpcBackend(options: BackendOptions, replyTo: string): ResultBack
 class RpcBackend implements ResultBackend {
   readonly scheme = 'rpc';
   readonly url = 'rpc://';
-  readonly can: BackendCapabilities = { shared: false, crossProcess: false, expires: true, groups: false };
+  readonly can: BackendCapabilities = {
+    shared: false,
+    crossProcess: false,
+    expires: true,
+    groups: false,
+    chords: false,
+  };
   readonly replyTo: string;
   readonly #serializer: Serializer;
   readonly #accept: ReadonlySet<string>;
@@ -108,8 +116,28 @@ class RpcBackend implements ResultBackend {
     return Promise.reject(noGroups());
   }
 
-  loadGroup(): Promise<readonly string[] | undefined> {
+  loadGroup(): Promise<ResultTuple | undefined> {
     return Promise.reject(noGroups());
+  }
+
+  forgetGroup(): Promise<void> {
+    return Promise.reject(noGroups());
+  }
+
+  startChord(): Promise<void> {
+    return Promise.reject(noChords(this.url));
+  }
+
+  growChord(): Promise<void> {
+    return Promise.reject(noChords(this.url));
+  }
+
+  endPart(): Promise<readonly ChordMember[] | undefined> {
+    return Promise.reject(noChords(this.url));
+  }
+
+  endChord(): Promise<void> {
+    return Promise.reject(noChords(this.url));
   }
 
   cleanup(): Promise<number> {

@@ -1,4 +1,6 @@
+import { asBuffer } from '../sqlite/blob.ts';
 import type { Database } from '../sqlite/driver.ts';
+import { CHORD_SCHEMA } from './sqlite-chords.ts';
 
 /** A result as its row holds it. */
 export interface StoredResult {
@@ -25,19 +27,22 @@ const SCHEMA = [
   serializer TEXT NOT NULL, meta BLOB NOT NULL
 )`,
   `CREATE INDEX IF NOT EXISTS celery_ts_result_expiring ON celery_ts_result (expires_at) WHERE expires_at IS NOT NULL`,
-  `CREATE TABLE IF NOT EXISTS celery_ts_group (
-  group_id TEXT NOT NULL PRIMARY KEY, task_ids TEXT NOT NULL, expires_at INTEGER
+  `CREATE TABLE IF NOT EXISTS celery_ts_taskset (
+  group_id TEXT NOT NULL PRIMARY KEY, result TEXT NOT NULL, expires_at INTEGER
 )`,
+  ...CHORD_SCHEMA,
 ];
+
+const TABLES = ['celery_ts_result', 'celery_ts_taskset', 'celery_ts_chord', 'celery_ts_chord_member'];
 
 const LIVES = '(expires_at IS NULL OR expires_at > ?)';
 
 /** The tables of the SQLite result backend; each call that writes runs in a transaction of its caller. Times: epoch ms. */
 export class ResultTables {
   exist(database: Database): boolean {
-    const names = `'celery_ts_result', 'celery_ts_group'`;
+    const names = TABLES.map((name) => `'${name}'`).join(', ');
     const sql = `SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name IN (${names})`;
-    return database.prepare(sql).get()?.count === 2;
+    return database.prepare(sql).get()?.count === TABLES.length;
   }
 
   create(database: Database): void {
@@ -77,23 +82,27 @@ export class ResultTables {
     database.prepare('DELETE FROM celery_ts_result WHERE task_id = ?').run(taskId);
   }
 
-  saveGroup(database: Database, groupId: string, taskIds: string, expiresAt: number | null): void {
+  saveGroup(database: Database, groupId: string, result: string, expiresAt: number | null): void {
     database
-      .prepare('INSERT OR REPLACE INTO celery_ts_group (group_id, task_ids, expires_at) VALUES (?, ?, ?)')
-      .run(groupId, taskIds, expiresAt);
+      .prepare('INSERT OR REPLACE INTO celery_ts_taskset (group_id, result, expires_at) VALUES (?, ?, ?)')
+      .run(groupId, result, expiresAt);
   }
 
   loadGroup(database: Database, groupId: string, now: number): string | undefined {
     const row = database
-      .prepare(`SELECT task_ids FROM celery_ts_group WHERE group_id = ? AND ${LIVES}`)
+      .prepare(`SELECT result FROM celery_ts_taskset WHERE group_id = ? AND ${LIVES}`)
       .get(groupId, now);
-    return row && String(row.task_ids);
+    return row && String(row.result);
+  }
+
+  forgetGroup(database: Database, groupId: string): void {
+    database.prepare('DELETE FROM celery_ts_taskset WHERE group_id = ?').run(groupId);
   }
 
   /** Removes some of what has expired; `full` when there may be more. */
   removeExpired(database: Database, now: number): { count: number; full: boolean } {
     let [count, full] = [0, false];
-    for (const table of ['celery_ts_result', 'celery_ts_group']) {
+    for (const table of ['celery_ts_result', 'celery_ts_taskset', 'celery_ts_chord']) {
       const some = `SELECT rowid FROM ${table} WHERE expires_at <= ? LIMIT ${REMOVE_AT_MOST}`;
       const { changes } = database.prepare(`DELETE FROM ${table} WHERE rowid IN (${some})`).run(now);
       count += changes;
@@ -101,10 +110,4 @@ export class ResultTables {
     }
     return { count, full };
   }
-}
-
-function asBuffer(value: unknown): Buffer {
-  // better-sqlite3 gives a Buffer, node:sqlite a Uint8Array.
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  return Buffer.from(String(value));
 }

@@ -3,11 +3,14 @@ import { READY_STATES } from '../core/states.ts';
 import { maskUrl } from '../core/url.ts';
 import { acceptedTypes, serializerByName } from '../message/registry.ts';
 import { decodeMeta, encodeMeta } from '../message/result-codec.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { Database } from '../sqlite/driver.ts';
 import { openSqliteFile, type SqliteFile } from '../sqlite/file.ts';
 import { databasePath } from '../sqlite/url.ts';
 import type { BackendCapabilities, ResultBackend } from './backend.ts';
+import { type ChordMember, type ChordPart, decodeMember, encodeMember } from './chord.ts';
+import { ChordTables } from './sqlite-chords.ts';
 import { ResultTables, type StoredResult } from './sqlite-tables.ts';
 import { type Revision, Watchers } from './watchers.ts';
 
@@ -38,12 +41,19 @@ const SWEEP_MS = 10_000;
 class SqliteBackend implements ResultBackend {
   readonly scheme = 'sqlite';
   readonly url: string;
-  readonly can: BackendCapabilities = { shared: true, crossProcess: true, expires: true, groups: true };
+  readonly can: BackendCapabilities = {
+    shared: true,
+    crossProcess: true,
+    expires: true,
+    groups: true,
+    chords: true,
+  };
   readonly replyTo = undefined;
   readonly #path: string;
   readonly #options: SqliteBackendOptions;
   readonly #accepted: ReadonlySet<string>;
   readonly #tables = new ResultTables();
+  readonly #chords = new ChordTables();
   readonly #watchers = new Watchers();
   #file: Promise<SqliteFile> | undefined;
   /** The changes of the file that `#watchers` are woken by; undefined when nobody waits. */
@@ -155,20 +165,56 @@ class SqliteBackend implements ResultBackend {
     return this.#write((database) => this.#tables.forget(database, taskId), asBackendError);
   }
 
-  saveGroup(groupId: string, taskIds: readonly string[]): Promise<void> {
-    const ids = JSON.stringify(taskIds);
+  saveGroup(group: ResultTuple): Promise<void> {
+    const [[groupId]] = group;
     const expiresAt = this.#expiresAt();
     return this.#write(
-      (database) => this.#tables.saveGroup(database, groupId, ids, expiresAt),
+      (database) => this.#tables.saveGroup(database, groupId, JSON.stringify(group), expiresAt),
       asBackendError,
     );
   }
 
-  loadGroup(groupId: string): Promise<readonly string[] | undefined> {
+  loadGroup(groupId: string): Promise<ResultTuple | undefined> {
     return this.#read(groupId, (database) => {
-      const ids = this.#tables.loadGroup(database, groupId, Date.now());
-      return ids === undefined ? undefined : (JSON.parse(ids) as string[]);
+      const group = this.#tables.loadGroup(database, groupId, Date.now());
+      return group === undefined ? undefined : (JSON.parse(group) as ResultTuple);
     });
+  }
+
+  forgetGroup(groupId: string): Promise<void> {
+    return this.#write((database) => this.#tables.forgetGroup(database, groupId), asBackendError);
+  }
+
+  startChord(groupId: string, size: number): Promise<void> {
+    const expiresAt = this.#expiresAt();
+    return this.#write((database) => this.#chords.start(database, groupId, size, expiresAt), asBackendError);
+  }
+
+  growChord(groupId: string, members: number): Promise<void> {
+    const expiresAt = this.#expiresAt();
+    return this.#write(
+      (database) => this.#chords.grow(database, groupId, members, expiresAt),
+      asBackendError,
+    );
+  }
+
+  async endPart(part: ChordPart): Promise<readonly ChordMember[] | undefined> {
+    const { serializer } = this.#options;
+    const member = { serializer, bytes: encodeMember(part, serializer) };
+    const expiresAt = this.#expiresAt();
+    const ended = await this.#write(
+      (database) => this.#chords.end(database, part, member, expiresAt),
+      asBackendError,
+    );
+    if (!ended) return undefined;
+    const members = await this.#read(part.groupId, (database) =>
+      this.#chords.members(database, part.groupId),
+    );
+    return members.map(({ bytes, serializer: its }) => decodeMember(bytes, its));
+  }
+
+  endChord(groupId: string): Promise<void> {
+    return this.#write((database) => this.#chords.forget(database, groupId), asBackendError);
   }
 
   async cleanup(): Promise<number> {

@@ -3,6 +3,7 @@ import { EXCEPTION_STATES } from '../core/states.ts';
 import { isoUtc, parseIso } from '../core/time.ts';
 import { type DocumentMembers, documentMembers, type DocumentWriter, documentWriter } from './document.ts';
 import type { EncodedValue, ResultTuple } from './outcome.ts';
+import { isResultTuple } from './result-tuple.ts';
 import { serializerByName } from './registry.ts';
 import { errorFromJson, errorToJson } from './remote-error.ts';
 import type { ExtendedMeta, ResultMeta } from './result-meta.ts';
@@ -124,12 +125,4 @@ class MetaReader {
       stamps: Object.fromEntries(stampedHeaders.map((name) => [name, this.value(name)])),
     };
   }
-}
-
-/** `[[id, parent], children]`. */
-function isResultTuple(value: unknown): value is ResultTuple {
-  if (!Array.isArray(value) || value.length !== 2) return false;
-  const [own, children] = value as readonly unknown[];
-  if (!Array.isArray(own) || typeof own[0] !== 'string') return false;
-  return children === null || (Array.isArray(children) && children.every(isResultTuple));
 }

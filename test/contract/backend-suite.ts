@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultBackend } from '../../src/backend/backend.ts';
 import type { RemoteError } from '../../src/message/outcome.ts';
 import type { ResultMeta } from '../../src/message/result-meta.ts';
+import { chordContract } from './chord-suite.ts';
 
 /** What a test may ask of the backends it gets; both sides have the same options. */
 export interface BackendSetupOptions {
@@ -285,11 +286,20 @@ export function backendContract(name: string, setup: BackendSetup): void {
       if (!client.can.groups) return;
       const group = randomUUID();
       expect(await client.loadGroup(group)).toBeUndefined();
-      await worker.saveGroup(group, ['a', 'b']);
-      expect(await client.loadGroup(group)).toEqual(['a', 'b']);
-      await worker.saveGroup(group, []);
-      expect(await client.loadGroup(group)).toEqual([]);
+      const inner = [['inner', null], [[['b', [['before', null], null]], null]]] as const;
+      const saved = [
+        [group, [['parent', null], null]],
+        [[['a', null], null], inner],
+      ] as const;
+      await worker.saveGroup(saved);
+      expect(await client.loadGroup(group)).toEqual(saved);
+      await worker.saveGroup([[group, null], []]);
+      expect(await client.loadGroup(group)).toEqual([[group, null], []]);
+      await client.forgetGroup(group);
+      expect(await worker.loadGroup(group)).toBeUndefined();
     });
+
+    chordContract(() => pair);
 
     it('lets results and groups disappear after result_expires', async () => {
       if (!client.can.shared) return;
@@ -297,7 +307,7 @@ export function backendContract(name: string, setup: BackendSetup): void {
       await open({ resultExpiresS: 0.3 });
       const id = randomUUID();
       await store(resultMeta(id, 'SUCCESS', 1));
-      if (client.can.groups) await worker.saveGroup(id, ['a']);
+      if (client.can.groups) await worker.saveGroup([[id, null], [[['a', null], null]]]);
       expect((await client.fetch(id))?.status).toBe('SUCCESS');
       await new Promise((resolve) => setTimeout(resolve, 350));
       if (client.can.expires) {

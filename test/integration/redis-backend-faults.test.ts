@@ -205,7 +205,7 @@ describe.skipIf(!hasRedis)('results in a Redis that fails', () => {
       expect(ms).toBeGreaterThan(least);
       expect(ms).toBeLessThan(most);
       await expect(states(lost)).rejects.toThrow(/could not be read: Cannot connect to redis:/);
-      await expect(lost.saveGroup('g', [])).rejects.toBeInstanceOf(BackendStoreError);
+      await expect(lost.saveGroup([['g', null], []])).rejects.toBeInstanceOf(BackendStoreError);
       await expect(lost.forget(id)).rejects.toBeInstanceOf(BackendError);
     });
 

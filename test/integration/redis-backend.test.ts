@@ -7,7 +7,7 @@ import { BackendGetMetaError } from '../../src/core/errors.ts';
 import { Releasers } from '../../src/core/lifecycle.ts';
 import type { Settings } from '../../src/settings/settings.ts';
 import { backendContract, errorMeta, resultMeta } from '../contract/backend-suite.ts';
-import { backendOptions } from '../support/backend.ts';
+import { backendOptions, groupOf } from '../support/backend.ts';
 import { hasRedis, RedisServer } from '../support/redis.ts';
 
 describe.skipIf(!hasRedis)('results in Redis', () => {
@@ -120,7 +120,7 @@ describe.skipIf(!hasRedis)('results in Redis', () => {
     });
 
     it('keeps groups by the name and in the form of GroupResult.save', async () => {
-      await backend.saveGroup(id, ['a', 'b']);
+      await backend.saveGroup(groupOf(id, 'a', 'b'));
       const stored = await raw.get(`celery-taskset-meta-${id}`);
       expect(JSON.parse(stored ?? '')).toEqual({
         result: [
@@ -132,8 +132,8 @@ describe.skipIf(!hasRedis)('results in Redis', () => {
         ],
       });
       expect(await raw.ttl(`celery-taskset-meta-${id}`)).toBeGreaterThan(86_390);
-      await backend.saveGroup(id, ['c']);
-      expect(await backend.loadGroup(id)).toEqual(['c']);
+      await backend.saveGroup(groupOf(id, 'c'));
+      expect(await backend.loadGroup(id)).toEqual(groupOf(id, 'c'));
       await raw.set(`celery-taskset-meta-${id}`, '{"result": 1}');
       await expect(backend.loadGroup(id)).rejects.toBeInstanceOf(BackendGetMetaError);
     });

@@ -9,7 +9,7 @@ import { fromRemoteError } from '../../src/message/remote-error.ts';
 import type { ResultMeta } from '../../src/message/result-meta.ts';
 import { errorMeta, resultMeta } from '../contract/backend-suite.ts';
 import { startWorker } from '../../src/testing/index.ts';
-import { backendOptions } from '../support/backend.ts';
+import { backendOptions, groupOf } from '../support/backend.ts';
 import { python, runPython } from '../support/python.ts';
 import { hasRedis, RedisServer } from '../support/redis.ts';
 import { wireFixture } from '../support/wire-fixtures.ts';
@@ -146,14 +146,14 @@ describe.skipIf(!hasRedis || python === undefined)('one Redis with a Python Cele
       [undefined, undefined],
     ]);
     expect(found[2]).toMatchObject({ traceback: 'the traceback', error: { args: ['boom', 1] } });
-    expect(await backend.loadGroup('py-group')).toEqual(['one', 'two']);
+    expect(await backend.loadGroup('py-group')).toEqual(groupOf('py-group', 'one', 'two'));
   });
 
   it('each side respects, restores, wakes and forgets what the other stored', async () => {
     const [kept, group, awaited, forgotten] = Array.from({ length: 4 }, () => randomUUID());
     await backend.store(resultMeta(kept ?? '', 'SUCCESS', 'first'));
     await backend.store(resultMeta(forgotten ?? '', 'SUCCESS', 'gone'));
-    await backend.saveGroup(group ?? '', ['three', 'four']);
+    await backend.saveGroup(groupOf(group ?? '', 'three', 'four'));
     const waiting = (async () => {
       for await (const meta of backend.watch(awaited ?? '', AbortSignal.timeout(30_000))) return seen(meta);
       return undefined;

@@ -172,7 +172,7 @@ describe.skipIf(!hasRabbitmq)('results over RabbitMQ', () => {
     });
 
     it('has no groups', async () => {
-      await expect(client.saveGroup('g', ['a'])).rejects.toBeInstanceOf(BackendError);
+      await expect(client.saveGroup([['g', null], []])).rejects.toBeInstanceOf(BackendError);
       await expect(client.loadGroup('g')).rejects.toThrow(/rpc:\/\/ result backend cannot/);
     });
 

@@ -115,13 +115,13 @@ describe('results in a file', () => {
   it('are deleted after their time, beside new ones', async () => {
     const backend = open({ resultExpiresS: 0.05 });
     await Promise.all(['a', 'b', 'c'].map((id) => backend.store(resultMeta(id, 'SUCCESS', 1))));
-    await backend.saveGroup('g', ['a']);
+    await backend.saveGroup([['g', null], []]);
     await new Promise((done) => setTimeout(done, 80));
     const other = open();
     await other.store(resultMeta('d', 'SUCCESS', 1));
     const database = tables();
     expect(database.prepare('SELECT task_id FROM celery_ts_result').all()).toEqual([{ task_id: 'd' }]);
-    expect(database.prepare('SELECT group_id FROM celery_ts_group').all()).toEqual([]);
+    expect(database.prepare('SELECT group_id FROM celery_ts_taskset').all()).toEqual([]);
   });
 
   it('are found by an index, by id and by what is new', async () => {

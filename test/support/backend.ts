@@ -1,3 +1,4 @@
+import type { ResultTuple } from '../../src/message/outcome.ts';
 import type { BackendOptions } from '../../src/backend/connect.ts';
 import { resolveSettings } from '../../src/settings/resolve.ts';
 import type { Settings } from '../../src/settings/settings.ts';
@@ -18,4 +19,9 @@ export function backendOptions(
     settings: resolveSettings([{ origin: 'test', values: settings }]),
     ...options,
   };
+}
+
+/** A saved group whose members are tasks. */
+export function groupOf(groupId: string, ...taskIds: readonly string[]): ResultTuple {
+  return [[groupId, null], taskIds.map((id) => [[id, null], null])];
 }

@@ -1,6 +1,15 @@
 const TASK = 'celery-task-meta-';
 const GROUP = 'celery-taskset-meta-';
 
+/** The keys that one chord is counted by; the last two are ours alone. */
+export interface ChordKeys {
+  readonly members: string;
+  readonly added: string;
+  readonly size: string;
+  readonly ids: string;
+  readonly last: string;
+}
+
 /** The names that Celery gives to keys, and to the channels that tell of them. */
 export class RedisKeys {
   readonly #task: string;
@@ -20,5 +29,10 @@ export class RedisKeys {
 
   group(groupId: string): string {
     return this.#group + groupId;
+  }
+
+  chord(groupId: string): ChordKeys {
+    const key = this.group(groupId);
+    return { members: `${key}.j`, added: `${key}.t`, size: `${key}.s`, ids: `${key}.u`, last: `${key}.c` };
   }
 }

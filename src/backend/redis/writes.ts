@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { type Deferred, deferred } from '../../core/async.ts';
 import { BackendError, BackendStoreError } from '../../core/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import { isPassing, type Persistence, replyError } from './persistence.ts';
+import { Script } from './script.ts';
 import { FORCE, GUARD, STORE_SCRIPT, UNREADABLE } from './store-script.ts';
 
 /** More documents than these, or more bytes, are for another command: the server does nothing else meanwhile. */
@@ -14,7 +14,7 @@ const MAX_DOCUMENT_BYTES = 536_870_912;
 /** How long closing waits for the server's last answers. */
 const CLOSE_MS = 3_000;
 
-const SCRIPT_SHA = createHash('sha1').update(STORE_SCRIPT).digest('hex');
+const STORE = new Script(STORE_SCRIPT);
 
 interface Write {
   readonly key: string;
@@ -122,11 +122,7 @@ export class Writes {
   async #run(client: Redis, batch: readonly Write[], mode: string): Promise<readonly unknown[]> {
     const keys = batch.map(({ key }) => key);
     const documents = batch.map(({ document }) => document);
-    const args = [keys.length, ...keys, this.#options.lifetimeMs, mode, ...documents] as const;
-    const outcomes = await client.evalsha(SCRIPT_SHA, ...args).catch((error: unknown) => {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-      return client.eval(STORE_SCRIPT, ...args);
-    });
+    const outcomes = await STORE.run(client, keys, [this.#options.lifetimeMs, mode, ...documents]);
     // A server that became a replica stays one: find the master.
     const texts = (outcomes as readonly unknown[]).filter((outcome) => typeof outcome === 'string');
     if (texts.some((text) => text.startsWith('READONLY'))) client.disconnect();

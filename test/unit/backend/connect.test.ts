@@ -46,7 +46,7 @@ describe('connectBackend', () => {
     await backend.forget('id');
     await expect(backend.fetch('id')).rejects.toThrow(/No result backend is configured/);
     expect(() => backend.watch('id', never())).toThrow(/No result backend is configured/);
-    await expect(backend.saveGroup('g', [])).rejects.toThrow(ImproperlyConfigured);
+    await expect(backend.saveGroup([['g', null], []])).rejects.toThrow(ImproperlyConfigured);
     await expect(backend.loadGroup('g')).rejects.toThrow(ImproperlyConfigured);
     expect(await backend.cleanup()).toBe(0);
   });
