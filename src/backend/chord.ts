@@ -39,9 +39,11 @@ export function decodeMember(bytes: Buffer, serializer: string): ChordMember {
   if (typeof taskId !== 'string' || typeof status !== 'string') {
     throw new DecodeError('a member of a chord that is not one Celery writes');
   }
-  const error = EXCEPTION_STATES.has(status) ? errorFromJson(value, null) : undefined;
-  if (error !== undefined) return { taskId, status, result: null, error };
-  return { taskId, status, result: encodeValue(value, serializer), error: null };
+  if (!EXCEPTION_STATES.has(status)) {
+    return { taskId, status, result: encodeValue(value, serializer), error: null };
+  }
+  const unknown: RemoteError = { type: 'Exception', module: 'builtins', args: [value], traceback: null };
+  return { taskId, status, result: null, error: errorFromJson(value, null) ?? unknown };
 }
 
 /** Of a backend that nobody but the caller can read. @param url as printed */
