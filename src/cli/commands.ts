@@ -4,6 +4,7 @@ import { CliCommand } from './command.ts';
 import type { Context } from './context.ts';
 import { addEvents } from './events-command.ts';
 import { commaList, float, text, valued } from './options.ts';
+import { addMulti } from './multi-command.ts';
 import type { PurgeOptions } from './purge.ts';
 import type { RemoteOptions } from './remote.ts';
 import type { ResultOptions } from './result.ts';
@@ -58,6 +59,7 @@ export function buildProgram(version: string, env: Context['env'], exit: (code: 
   addResult(program, setup);
   addRemote(program, setup);
   addEvents(program, setup);
+  addMulti(program, setup);
   addPurge(program, setup);
   addReport(program, setup);
   addConfig(program, setup);

@@ -18,6 +18,8 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute; names of modules start here. */
   readonly cwd: string;
+  /** Where the command was typed; `--workdir` has left it. */
+  readonly startedIn: string;
   readonly version: string;
   /** Ends the command with its usage and this text. */
   usage(message: string): UsageError;
@@ -30,6 +32,7 @@ export function createContext(
   env: Context['env'],
   version: string,
 ): Context {
+  const startedIn = process.cwd();
   if (global.workdir !== undefined) {
     try {
       process.chdir(global.workdir);
@@ -42,5 +45,6 @@ export function createContext(
       );
     }
   }
-  return { global, env, cwd: process.cwd(), version, usage: (message) => new UsageError(command, message) };
+  const usage = (message: string): UsageError => new UsageError(command, message);
+  return { global, env, cwd: process.cwd(), startedIn, version, usage };
 }

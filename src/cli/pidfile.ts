@@ -77,14 +77,30 @@ function readOwner(path: string): { owner: Owner; pid: number | undefined } {
   return { owner: isAlive(pid) ? 'alive' : 'stale', pid };
 }
 
-function isAlive(pid: number): boolean {
+/** The process that a pidfile names and that is one of ours; undefined when the file or the process is gone. */
+export function pidOf(path: string): number | undefined {
+  const { owner, pid } = readOwner(resolve(path));
+  return owner === 'alive' ? pid : undefined;
+}
+
+/** Whether a worker with this process id runs. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     // EPERM: it runs, as another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  return !isSomethingElse(pid);
+  return !isZombie(pid) && !isSomethingElse(pid);
+}
+
+/** Ended, but its parent has not asked for its exit code: in containers without an init process such a one stays. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${String(pid)}/stat`, 'utf8'));
+  } catch {
+    return false; // No /proc, or gone.
+  }
 }
 
 /** Whether the number was given to another program since; only Linux tells. */

@@ -1,6 +1,8 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { isInBackground, reportStart } from './background.ts';
 import { commaList, float, integer, natural, oneOf, text, valued } from './options.ts';
+import { umaskOf } from './umask.ts';
 import type { Setup } from './wiring.ts';
 import { runs } from './wiring.ts';
 import { autoscaleLimits } from './worker-options.ts';
@@ -103,12 +105,30 @@ export function addWorker(program: Command, setup: Setup): void {
     .addOption(new Option('--without-heartbeat', 'send no heartbeat events'))
     .addOption(new Option('--without-gossip', 'do not listen to the other workers'))
     .addOption(new Option('--without-mingle', 'do not ask the other workers for revoked tasks at the start'))
-    .optionsGroup('Options:');
+    .optionsGroup('Daemon:')
+    .addOption(new Option('-D, --detach', 'run in the background'));
+  daemonOptions(command).optionsGroup('Options:');
   runs(command, setup, async (context, words, options: WorkerFlags) => {
+    const { takePrivileges } = await import('./privileges.ts');
+    takePrivileges(options);
+    if (options.detach === true && !isInBackground(context.env)) {
+      const { detachWorker } = await import('./worker-detach.ts');
+      return detachWorker(context, words, options);
+    }
+    const report = reportStart(context.env);
     // Before the rest of the worker's code is loaded.
     const { startEarly } = await import('./worker-early.ts');
     const early = startEarly(context, options);
     const { runWorker } = await import('./worker.ts');
-    return runWorker(context, words, options, early);
+    return runWorker(context, { words, flags: options, early, report });
   });
+}
+
+/** Options of what can run as a daemon. */
+export function daemonOptions(command: Command): Command {
+  return command
+    .addOption(valued('--uid <user>', 'run as this user, name or number', text))
+    .addOption(valued('--gid <group>', 'run as this group, name or number', text))
+    .addOption(valued('--umask <mode>', 'rights that new files do not get: 022', umaskOf))
+    .addOption(valued('--executable <path>', 'Node.js to run it with in the background', text));
 }

@@ -6,10 +6,11 @@ import { expand, nodename } from '../core/nodename.ts';
 import type { AutoscaleLimits } from '../worker/autoscale.ts';
 import type { WorkerOptions } from '../worker/options.ts';
 import type { Context } from './context.ts';
+import type { PrivilegeFlags } from './umask.ts';
 import { isSettingWord, settingWords } from './outside-settings.ts';
 
 /** Options of `celery-ts worker` as commander gives them. */
-export interface WorkerFlags {
+export interface WorkerFlags extends PrivilegeFlags {
   readonly hostname?: string;
   readonly loglevel: string;
   readonly logfile?: string;
@@ -33,6 +34,8 @@ export interface WorkerFlags {
   readonly withoutMingle?: boolean;
   readonly purge?: boolean;
   readonly discard?: boolean;
+  readonly detach?: boolean;
+  readonly executable?: string;
 }
 
 /** Celery's other pools, which are none of ours. */

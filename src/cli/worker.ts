@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import os from 'node:os';
 import { resolve } from 'node:path';
 import type { Celery } from '../app/celery.ts';
 import { misspeltVariables } from '../app/environment.ts';
@@ -11,6 +12,7 @@ import { unsupportedSettings } from '../settings/resolve.ts';
 import { Worker } from '../worker/worker.ts';
 import { importAll, openApp } from './app.ts';
 import type { OpenedApp } from './app.ts';
+import type { StartReport } from './background.ts';
 import { banner, taskList } from './banner.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
@@ -23,32 +25,30 @@ import type { WorkerFlags } from './worker-options.ts';
 import { createPool } from './worker-pool.ts';
 
 /** `celery-ts worker`: runs until a signal, or an error that trying again does not help. */
-export async function runWorker(
-  context: Context,
-  words: readonly string[],
-  flags: WorkerFlags,
-  early: EarlyChildren | undefined,
-): Promise<number> {
+export async function runWorker(context: Context, start: Start): Promise<number> {
   const own = new Releasers();
+  const { early } = start;
   if (early !== undefined) own.push(() => early.close());
   try {
-    return await serve(context, { words, flags, early }, own);
+    return await serve(context, start, own);
   } finally {
     await own.release();
   }
 }
 
 /** What the command line gives a worker to start with. */
-interface Start {
+export interface Start {
   readonly words: readonly string[];
   readonly flags: WorkerFlags;
   readonly early: EarlyChildren | undefined;
+  readonly report: StartReport;
 }
 
-async function serve(context: Context, { words, flags, early }: Start, own: Releasers): Promise<number> {
+async function serve(context: Context, start: Start, own: Releasers): Promise<number> {
+  const { words, flags, early, report } = start;
   const settings = commandLineSettings(flags, words, context);
   const hostname = hostnameOf(flags, context);
-  const files = claimFiles(context, flags, hostname, own);
+  const files = claimFiles(context, start, hostname, own);
   const opened = await openApp(context, settings);
   const { app } = opened;
   own.push(() => app.close());
@@ -99,6 +99,7 @@ async function serve(context: Context, { words, flags, early }: Start, own: Rele
     const redirection = redirectOutput(logger, app.settings.worker_redirect_stdouts_level);
     own.push(() => redirection.flush());
   }
+  report.ready();
   return run(worker, logger, pool);
 }
 
@@ -126,11 +127,15 @@ interface ClaimedFiles {
 }
 
 /** Before anything is started: a file that cannot be written ends the worker with one line. */
-function claimFiles(context: Context, flags: WorkerFlags, hostname: string, own: Releasers): ClaimedFiles {
+function claimFiles(
+  context: Context,
+  { flags, report }: Start,
+  hostname: string,
+  own: Releasers,
+): ClaimedFiles {
+  const logfile = flags.logfile ?? (report.inBackground ? os.devNull : undefined);
   const log =
-    flags.logfile === undefined
-      ? undefined
-      : expandPath("'-f' / '--logfile'", flags.logfile, hostname, context);
+    logfile === undefined ? undefined : expandPath("'-f' / '--logfile'", logfile, hostname, context);
   if (log !== undefined) {
     try {
       closeSync(openSync(log, 'a'));
@@ -138,7 +143,7 @@ function claimFiles(context: Context, flags: WorkerFlags, hostname: string, own:
       throw cannotWrite('log file', resolve(log), error);
     }
   }
-  const childLog = flags.logfile === undefined ? undefined : resolve(flags.logfile);
+  const childLog = logfile === undefined ? undefined : resolve(logfile);
   if (flags.pidfile === undefined) return { log, childLog };
   const pidfile = claimPidFile(expandPath("'--pidfile'", flags.pidfile, hostname, context), printError);
   const release = () => pidfile.release();

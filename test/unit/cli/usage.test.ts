@@ -29,6 +29,7 @@ const COMMANDS = [
   'inspect',
   'status',
   'events',
+  'multi',
   'purge',
   'report',
   'config',

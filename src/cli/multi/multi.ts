@@ -1,0 +1,227 @@
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { ValueError } from '../../core/errors.ts';
+import type { Context } from '../context.ts';
+import { CliFailure, EXIT } from '../failure.ts';
+import { COLORS, count, createPaint } from '../output.ts';
+import type { Paint } from '../output.ts';
+import { signalNodes, startNode, waitForNodes } from './cluster.ts';
+import type { StopListener } from './cluster.ts';
+import { HELP, USAGE } from './help.ts';
+import { DEFAULTS, nodesOf } from './nodes.ts';
+import type { Node } from './nodes.ts';
+import { readWords } from './words.ts';
+import type { TakesValue } from './words.ts';
+
+/** The program as the workers are started with. */
+const PROGRAM = fileURLToPath(new URL('../../../bin/celery-ts.js', import.meta.url));
+
+const RESERVED = ['--nosplash', '--quiet', '-q', '--verbose', '--no-color'];
+
+type Command = (words: readonly string[], tool: Tool) => Promise<number> | number;
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  start: (words, tool) => tool.start(words),
+  stop: (words, tool) => tool.stop(words, { wait: false }),
+  stopwait: (words, tool) => tool.stop(words, { wait: true }),
+  stop_verify: (words, tool) => tool.stop(words, { wait: true }),
+  restart: (words, tool) => tool.restart(words),
+  kill: (words, tool) => tool.kill(words),
+  show: (words, tool) => tool.list(words, (node) => [node.executable, ...node.argv].map(quoted).join(' ')),
+  names: (words, tool) => tool.list(words, (node) => node.name),
+  expand: ([template = '', ...words], tool) => tool.list(words, (node) => node.expand(template)),
+  get: ([name = '', ...words], tool) => tool.get(name, words),
+  help: (_, tool) => tool.say(HELP),
+};
+
+/**
+ * `celery-ts multi`: several workers in the background.
+ * @param words what follows the word `multi`
+ * @param takesValue of the worker's and the global options
+ */
+export async function runMulti(
+  context: Context,
+  words: readonly string[],
+  takesValue: TakesValue,
+): Promise<number> {
+  const flags = new Set(words.filter((word) => RESERVED.includes(word)));
+  const [name, ...rest] = words.filter((word) => !flags.has(word));
+  const tool = new Tool(context, takesValue, flags);
+  if (name === undefined || name.startsWith('-')) return tool.usage(EXIT.ok);
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) return tool.unknown(name);
+  try {
+    return await command([...rest, ...globalWords(context)], tool);
+  } catch (error) {
+    if (error instanceof ValueError) throw new CliFailure(`Error: ${error.message}`);
+    throw error;
+  }
+}
+
+/** `celery-ts -A tasks multi …`: the workers get what stands before `multi`. */
+function globalWords({ global }: Context): string[] {
+  const { app, broker, resultBackend, config } = global;
+  return [
+    ...(app === undefined ? [] : ['-A', app]),
+    ...(broker === undefined ? [] : ['-b', broker]),
+    ...(resultBackend === undefined ? [] : [`--result-backend=${resultBackend}`]),
+    ...(config === undefined ? [] : [`--config=${config}`]),
+  ];
+}
+
+/** Runs the commands and says what they do. */
+class Tool {
+  readonly #context: Context;
+  readonly #takesValue: TakesValue;
+  readonly #paint: Paint;
+  readonly #quiet: boolean;
+  readonly #verbose: boolean;
+  readonly #splash: boolean;
+
+  constructor(context: Context, takesValue: TakesValue, flags: ReadonlySet<string>) {
+    this.#context = context;
+    this.#takesValue = takesValue;
+    this.#paint = createPaint(context.global.color && !flags.has('--no-color'));
+    this.#quiet = flags.has('-q') || flags.has('--quiet') || context.global.quiet === true;
+    this.#verbose = flags.has('--verbose');
+    this.#splash = !flags.has('--nosplash');
+  }
+
+  /** All at the same time; they are told of in their order. */
+  async start(words: readonly string[]): Promise<number> {
+    const { nodes } = this.#nodes(words, false);
+    this.#title();
+    this.#note('> Starting nodes...\n');
+    const started = nodes.map((node) => startNode(node).catch((error: unknown) => error));
+    let failed = false;
+    for (const [index, node] of nodes.entries()) {
+      if (this.#verbose) this.#note(`  ${[node.executable, ...node.argv].map(quoted).join(' ')}\n`);
+      this.#note(`\t> ${node.name}: `);
+      if (!this.#outcome(await started[index])) failed = true;
+    }
+    if (failed && nodes.some((node) => node.pidfile === node.expand(DEFAULTS.pidfile))) {
+      this.#note('To keep pid and log files in this folder: --pidfile=%n.pid --logfile=%n%I.log\n');
+    }
+    return failed ? EXIT.failure : EXIT.ok;
+  }
+
+  async stop(words: readonly string[], { wait }: { readonly wait: boolean }): Promise<number> {
+    const { nodes, signal = 'SIGTERM' } = this.#nodes(words, true);
+    this.#title();
+    await this.#stop(nodes, signal, wait, (node) => {
+      this.#note(`> ${node.name}: ${this.#paint('DOWN', '1;35')}\n`);
+    });
+    return EXIT.ok;
+  }
+
+  async restart(words: readonly string[]): Promise<number> {
+    const { nodes, signal = 'SIGTERM' } = this.#nodes(words, true);
+    const state = { failed: false };
+    this.#title();
+    await this.#stop(nodes, signal, true, async (node) => {
+      this.#note(this.#paint(`> Restarting node ${node.name}: `, '1;34'));
+      if (!this.#outcome(await startNode(node).catch((error: unknown) => error))) state.failed = true;
+    });
+    return state.failed ? EXIT.failure : EXIT.ok;
+  }
+
+  async kill(words: readonly string[]): Promise<number> {
+    const { nodes } = this.#nodes(words, true);
+    this.#title();
+    await signalNodes(nodes, 'SIGKILL', {
+      ...this.#listener('SIGKILL', (node) => this.#note(`> ${node.name}: ${this.#paint('DOWN', '1;35')}\n`)),
+      onPreamble: () => undefined,
+      onSignal: (node, pid) => this.#note(`Sending KILL to node ${node.name} (${String(pid)})\n`),
+    });
+    return EXIT.ok;
+  }
+
+  list(words: readonly string[], line: (node: Node) => string): number {
+    for (const node of this.#nodes(words, false).nodes) this.say(line(node));
+    return EXIT.ok;
+  }
+
+  get(name: string, words: readonly string[]): number {
+    const node = this.#nodes(words, false).nodes.find((each) => each.name === name);
+    if (node === undefined) throw new CliFailure(`Error: There is no node '${name}'.`);
+    return this.say(node.argv.map(quoted).join(' '));
+  }
+
+  say(text: string): number {
+    process.stdout.write(`${text}\n`);
+    return EXIT.ok;
+  }
+
+  usage(code: number): number {
+    this.#title();
+    this.say(USAGE);
+    return code;
+  }
+
+  unknown(name: string): number {
+    process.stderr.write(`Invalid command: ${name}\n`);
+    return this.usage(EXIT.failure);
+  }
+
+  #nodes(words: readonly string[], withSignal: boolean): { nodes: Node[]; signal?: NodeJS.Signals } {
+    const read = readWords(words, this.#takesValue, withSignal);
+    const nodes = nodesOf(read, {
+      hostname: os.hostname(),
+      executable: process.execPath,
+      command: [PROGRAM, 'worker', '--detach'],
+    });
+    if (nodes.length === 0) throw new ValueError('No nodes are named: give names, or a number of them.');
+    return { nodes, ...(read.signal !== undefined && { signal: read.signal }) };
+  }
+
+  async #stop(
+    nodes: readonly Node[],
+    signal: NodeJS.Signals,
+    wait: boolean,
+    onDown: StopListener['onDown'],
+  ): Promise<void> {
+    const listener = this.#listener(signal, onDown);
+    const running = await signalNodes(nodes, signal, listener);
+    if (!wait) return;
+    // Ctrl-C ends the waiting, as it ends a program that does not handle it.
+    await waitForNodes(running, listener, new AbortController().signal);
+  }
+
+  #listener(signal: NodeJS.Signals, onDown: StopListener['onDown']): StopListener {
+    const blue = (text: string) => this.#paint(text, '1;34');
+    return {
+      onDown,
+      onPreamble: () => this.#note(`${blue('> Stopping nodes...')}\n`),
+      onSignal: (node, pid) => this.#note(`\t> ${node.name}: ${signal.slice(3)} -> ${String(pid)}\n`),
+      onVanished: (node, pid) =>
+        this.#note(`Could not signal ${node.name} (${String(pid)}): No such process\n`),
+      onWaiting: (pids) =>
+        this.#note(blue(`> Waiting for ${count(pids.length, 'node')} -> ${pids.join(', ')}...`)),
+      onProgress: () => this.#note('.'),
+      onGone: (node) => this.#note(`\n\t> ${node.name}: ${this.#paint('OK', '1;32')}\n`),
+    };
+  }
+
+  /** Says how the start of a node went, behind its name; true when it went well. */
+  #outcome(ended: unknown): boolean {
+    const ok = ended === EXIT.ok;
+    this.#note(`${ok ? this.#paint('OK', '1;32') : this.#paint('FAILED', '1;31')}\n`);
+    if (typeof ended === 'number' && !ok) this.#note(`* Child terminated with exit code ${String(ended)}\n`);
+    if (ended instanceof Error) process.stderr.write(`${ended.message}\n`);
+    return ok;
+  }
+
+  #title(): void {
+    if (!this.#splash) return;
+    this.#note(`${this.#paint(`celery-ts multi v${this.#context.version}`, COLORS.boldCyan)}\n`);
+  }
+
+  #note(text: string): void {
+    if (!this.#quiet) process.stdout.write(text);
+  }
+}
+
+/** A word as a shell needs it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
