@@ -126,10 +126,13 @@ export class RpcLink implements AsyncDisposable {
 
   async #reconnect(): Promise<void> {
     try {
-      await retry(() => this.#open(), RECONNECT, {
-        signal: this.#life.signal,
-        retryIf: (error) => !(error instanceof AccessRefused),
-      });
+      // Until there is one that was not lost while we waited for it.
+      do {
+        await retry(() => this.#open(), RECONNECT, {
+          signal: this.#life.signal,
+          retryIf: (error) => !(error instanceof AccessRefused),
+        });
+      } while (this.#session === undefined);
     } catch (error) {
       // Otherwise the link is being closed.
       if (error instanceof AccessRefused) this.#inbox.onRefused(error);

@@ -9,19 +9,24 @@ import { bzip2Crc } from './bzip2-crc.ts';
 export function readBzip2(bytes: Buffer, maxBytes: number): Buffer {
   const bits = new BitReader(bytes);
   const output = new InflatedBytes(maxBytes);
-  do readStream(bits, output);
+  // One for all blocks: there may be thousands of tiny ones.
+  const sorted = new Uint8Array(MAX_LEVEL * BLOCK_BYTES);
+  do readStream(bits, sorted, output);
   while (bits.atNextByte());
   return output.end();
 }
 
 const BLOCK = 0x314159265359;
 const END = 0x177245385090;
+const MAX_LEVEL = 9;
+const BLOCK_BYTES = 100_000;
 
-function readStream(bits: BitReader, output: InflatedBytes): void {
+function readStream(bits: BitReader, sorted: Uint8Array, output: InflatedBytes): void {
   if (bits.take(24) !== 0x425a68) throw damaged();
   const level = bits.take(8) - 0x30;
-  if (level < 1 || level > 9) throw damaged();
+  if (level < 1 || level > MAX_LEVEL) throw damaged();
   let streamCrc = 0;
+  const room = sorted.subarray(0, level * BLOCK_BYTES);
   for (;;) {
     const magic = bits.take(24) * 2 ** 24 + bits.take(24);
     const crc = bits.take(32);
@@ -30,18 +35,20 @@ function readStream(bits: BitReader, output: InflatedBytes): void {
       return;
     }
     if (magic !== BLOCK) throw damaged();
-    if (readBlock(bits, level * 100_000, output) !== crc) throw damaged();
+    if (readBlock(bits, room, output) !== crc) throw damaged();
     streamCrc = (((streamCrc << 1) | (streamCrc >>> 31)) ^ crc) >>> 0;
   }
 }
 
-/** @returns the checksum of what the block holds */
-function readBlock(bits: BitReader, maxLength: number, output: InflatedBytes): number {
+/**
+ * @param sorted room for the largest block
+ * @returns the checksum of what the block holds
+ */
+function readBlock(bits: BitReader, sorted: Uint8Array, output: InflatedBytes): number {
   // Randomised blocks are of versions before 0.9.5.
   if (bits.take(1) !== 0) throw damaged();
   const origin = bits.take(24);
   const symbols = readSymbols(bits);
-  const sorted = new Uint8Array(maxLength);
   const length = readSorted(bits, symbols, sorted);
   if (origin >= length) throw damaged();
   return writeRuns(unsort(sorted.subarray(0, length), origin), output);

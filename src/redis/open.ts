@@ -2,6 +2,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { type Deferred, deferred } from '../core/async.ts';
 import { AccessRefused, OperationalError, TimeoutError } from '../core/errors.ts';
 import type { RedisAddress } from './address.ts';
+import { serverFacts } from './server-facts.ts';
 
 export interface OpenRedisOptions {
   /** Milliseconds that connecting may take, the login included; 0 = no limit. */
@@ -120,17 +121,15 @@ class Link implements RedisLink {
       clientName !== undefined && ['CLIENT', 'SETNAME', clientName],
     ].filter((command) => command !== false);
     // All at once, and the first that was refused tells the reason.
-    const replies = [...commands, ['INFO']].map(([name = '', ...args]) => this.client.call(name, ...args));
-    for (const reply of replies) reply.catch(() => undefined);
+    const replies = commands.map(([name = '', ...args]) => this.client.call(name, ...args));
+    const facts = serverFacts(this.client);
+    for (const reply of [...replies, facts]) reply.catch(() => undefined);
     for (const reply of replies) await reply;
-    const info = String(await replies.at(-1));
-    if (/^loading:1/m.test(info)) throw new Error('LOADING Redis is loading the dataset in memory');
-    const role = /^role:(\w+)/m.exec(info)?.[1];
-    if (place.kind === 'sentinel' && role !== 'master') {
-      throw new Error(`the Sentinels named a server that is not the master but a ${String(role)}`);
+    const { version, role } = await facts;
+    if (place.kind === 'sentinel' && role !== undefined && role !== 'master') {
+      throw new Error(`the Sentinels named a server that is not the master but a ${role}`);
     }
-    const [, major = 0, minor = 0, patch = 0] = /^redis_version:(\d+)\.(\d+)\.(\d+)/m.exec(info) ?? [];
-    this.version = [Number(major), Number(minor), Number(patch)];
+    this.version = version;
   }
 
   /** A connection whose other end vanished without a word looks open for ever: only an answer proves that it is. */
@@ -214,7 +213,8 @@ function clientOptions(
     connectTimeout: options.connectTimeoutMs,
     ...(options.keepAlive === false ? {} : { keepAlive: 30_000 }),
     // A server that became a replica, after a failover: find the master again.
-    reconnectOnError: (error) => /^(READONLY|MASTERDOWN)\b/.test(error.message),
+    // (Before Redis 7 a script's error ends with the words of its command.)
+    reconnectOnError: (error) => /(^|: -)(READONLY|MASTERDOWN)\b/.test(error.message),
     ...placeOptions(address),
     replyMapping: 'legacy',
     ...(tls && { tls, enableTLSForSentinelMode: place.kind === 'sentinel' }),

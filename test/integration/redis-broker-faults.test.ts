@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OperationalError } from '../../src/core/errors.ts';
 import { Releasers } from '../../src/core/lifecycle.ts';
+import { encodeEnvelope } from '../../src/message/envelope-json.ts';
 import { redisTransport } from '../../src/transport/redis/transport.ts';
 import type { Channel, Connection, Transport } from '../../src/transport/transport.ts';
 import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
@@ -14,6 +15,8 @@ import { hasRedis, RedisServer } from '../support/redis.ts';
 const never = (): AbortSignal => new AbortController().signal;
 const peerPath = fileURLToPath(new URL('../support/redis-peer.js', import.meta.url));
 const queue = directQueue('celery');
+const envelopeText = (body: string): string =>
+  encodeEnvelope(envelope(body), { exchange: '', routingKey: 'celery', deliveryTag: `tag-${body}` });
 
 describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000 }, () => {
   let own: Releasers;
@@ -210,6 +213,102 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
     expect((await held())[0]).toBe(1);
   });
 
+  it('a hold that has ended is looked at twice: its holder may only have been slow', async () => {
+    const { channel } = await open({ lease_timeout: 60 });
+    const mine = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    await mine.arrived(1);
+    const tag = await heldTag();
+    const ended = String(Math.floor(Date.now() / 1000) - 10);
+    for (const key of ['unacked_index', 'unacked_index.leases']) await admin.zadd(key, ended, tag);
+    const { channel: other } = await open({ lease_timeout: 60 });
+    const inbox = await consume(other);
+    // Enough turns for the look and what would follow it, all on the same connection.
+    for (let turn = 0; turn < 10; turn += 1) await other.size('celery');
+    expect([inbox.bodies, await admin.zscore('unacked_index', tag)]).toEqual([[], ended]);
+  });
+
+  it('a server that is slow for a while takes no message away from its holder', async () => {
+    const { channel } = await open({ lease_timeout: 4 });
+    const inbox = await consume(channel);
+    for (const body of ['1', '2']) await channel.publish(envelope(body), '', 'celery');
+    const [first] = await inbox.arrived(2);
+    // Longer than the time between two renewals, which then reach it together.
+    server.freeze();
+    await pause(2_500);
+    server.thaw();
+    await first?.ack();
+    expect(await held()).toEqual([1, 1, 1]);
+    await channel[Symbol.asyncDispose]();
+    expect(await held()).toEqual([0, 0, 0]);
+    expect(await admin.llen('celery')).toBe(1);
+  });
+
+  it('what is given back while it is being renewed comes back at once', async () => {
+    const { channel } = await open({ lease_timeout: 4 });
+    const inbox = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    await inbox.arrived(1);
+    server.freeze();
+    await pause(1_500);
+    const closed = channel[Symbol.asyncDispose]();
+    server.thaw();
+    await closed;
+    expect(await held()).toEqual([0, 0, 0]);
+    expect(await admin.llen('celery')).toBe(1);
+  });
+
+  it('what was taken arrives although another queue is of another kind', async () => {
+    const { channel } = await open();
+    for (const body of ['1', '2']) await channel.publish(envelope(body), '', 'celery');
+    await admin.set('other', 'not a list');
+    const both = await open();
+    const inbox = new Inbox();
+    await Promise.all([queue, directQueue('other')].map((each) => both.channel.consume(each, inbox.take)));
+    await inbox.arrived(2);
+    expect(await both.channel.closed).toMatchObject({
+      message: expect.stringMatching(/Cannot take messages: WRONGTYPE/) as string,
+    });
+    // The channel is gone, the connection is not: what it held goes back, as on RabbitMQ.
+    await expect.poll(held).toEqual([0, 0, 0]);
+    expect(await admin.llen('celery')).toBe(2);
+    expect(await (await both.connection.openChannel()).size('celery')).toBe(2);
+  });
+
+  it('records that nobody can read are passed over', async () => {
+    await admin.zadd('unacked_index', ...Array.from({ length: 120 }, (_, at) => [at, `junk${at}`]).flat());
+    await admin.hset('unacked', ...Array.from({ length: 120 }, (_, at) => [`junk${at}`, 'junk']).flat());
+    await admin.zadd('unacked_index', 1000, 'good', 1001, 'gone');
+    await admin.hset('unacked', 'good', `[${envelopeText('1')}, null, "celery"]`);
+    const inbox = await consume((await open()).channel);
+    const [delivery] = await inbox.arrived(1);
+    await delivery?.ack();
+    expect(await held()).toEqual([120, 120, 0]);
+  });
+
+  it('a connection that is lost while its second one opens says so', async () => {
+    const transportOptions = { health_check_interval: 0.1, socket_timeout: 0.2 };
+    const { connection, channel } = await open(
+      redisTransport(server.url(), { connectionTimeoutS: 0, useSsl: false, transportOptions }),
+    );
+    server.freeze();
+    await consume(channel);
+    expect(await connection.closed).toBeInstanceOf(OperationalError);
+  });
+
+  it('a frozen server does not hold up closing with an ack on its way', async () => {
+    const { connection, channel } = await open();
+    const inbox = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    const [delivery] = await inbox.arrived(1);
+    server.freeze();
+    const acked = delivery?.ack();
+    const startMs = performance.now();
+    await connection[Symbol.asyncDispose]();
+    expect(performance.now() - startMs).toBeLessThan(15_000);
+    await expect(acked).rejects.toBeInstanceOf(OperationalError);
+  });
+
   it('malformed messages are handed on, and go back as they were', async () => {
     const { channel } = await open({ lease_timeout: 1 });
     const broken = ['no json', '{"no":"envelope"}', '[]', '', '"\u00e9'];
@@ -231,8 +330,12 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
     expect(await admin.llen('celery')).toBe(1);
   });
 
-  it('works for a user who may not ask to be told of changes', async () => {
-    await admin.call('ACL', 'SETUSER', 'plain', 'on', '>pw', '~*', '&*', '+@all', '-client|tracking');
+  it.each([
+    ['ask to be told of changes', ['-client|tracking']],
+    ['do what is dangerous', ['-@dangerous']],
+    ['ask what the server is', ['-info', '-hello']],
+  ])('works for a user who may not %s', async (_, rules) => {
+    await admin.call('ACL', 'SETUSER', 'plain', 'on', '>pw', '~*', '&*', '+@all', ...rules);
     const url = server.url().replace('//', '//plain:pw@');
     const { channel } = await open(transportWith({}, url));
     const inbox = await consume(channel);
@@ -259,13 +362,19 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
   });
 
   it('is full: what is there can be consumed', async () => {
-    const { channel } = await open();
+    const { channel } = await open({ lease_timeout: 2 });
     const body = Buffer.alloc(100_000, 'x');
     for (let count = 0; count < 20; count += 1) await channel.publish(envelope(body), '', 'celery');
     await admin.config('SET', 'maxmemory', '1mb');
     await expect(channel.publish(envelope(body), '', 'celery')).rejects.toThrow(/OOM/);
     const inbox = await consume(channel);
     await inbox.arrived(20);
+    // And is held as long as it takes.
+    const score = async (tag: string): Promise<string | null> => admin.zscore('unacked_index', tag);
+    const [tag, before] = [await heldTag(), await score(await heldTag())];
+    await expect.poll(() => score(tag), { timeout: 8_000 }).not.toBe(before);
+    // Renewed, not taken again after its end.
+    expect(Number(await score(tag)) - Number(before)).toBeLessThan(2);
     await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
     expect(await held()).toEqual([0, 0, 0]);
   });

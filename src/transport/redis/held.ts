@@ -5,11 +5,13 @@ import type { Bindings } from './bindings.ts';
 import type { Keys } from './keys.ts';
 import type { RedisOptions } from './options.ts';
 import { markRedelivered, priorityOf, readRecord } from './records.ts';
-import { ACK, FIND_ABANDONED, FIND_HELD, PUT_BACK, RENEW, runScript } from './scripts.ts';
+import { ACK, FIND_ABANDONED, FIND_HELD, FIND_LAPSED, PUT_BACK, RENEW, runScript } from './scripts.ts';
 
 /** A script takes so many tags at once: Lua's `unpack` has an end, and nobody else should wait long. */
 const BATCH = 1_000;
+/** Records that are read at once: they may be large. */
 const FIND_AT_ONCE = 50;
+const LAPSED_AT_ONCE = 5_000;
 const RENEW_AT_LEAST_MS = 30_000;
 const RECOVER_AT_LEAST_MS = 10_000;
 
@@ -41,6 +43,8 @@ export interface Leftover {
  * - The same score stands in a second set, `leases`. Only where both agree is the message ours, and given back as soon as the
  *   hold has ended. Once Python has taken the message again, its index has another score, and the lease means nothing.
  * - What has no lease is Python's, and waits for the whole visibility timeout.
+ * - A hold that has ended is looked at twice before its message is given back: on a machine that is too busy for everybody, the
+ *   holder renews it as soon as it gets its turn.
  */
 export class HeldMessages {
   readonly receipts: string;
@@ -57,6 +61,9 @@ export class HeldMessages {
   readonly #returning = new Set<HeldMessage>();
   #turn: Deferred<void> | undefined;
   #renewal: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | undefined;
+  /** Tags and scores of the holds that had ended at the last look. */
+  #lapsed = new Map<string, string>();
   #recovery: NodeJS.Timeout | undefined;
 
   constructor(link: RedisLink, keys: Keys, options: RedisOptions, bindings: Bindings) {
@@ -127,8 +134,7 @@ export class HeldMessages {
       [],
     )) as string[];
     const unknown: Pick<HeldMessage, 'tag' | 'score'>[] = [];
-    for (let at = 0; at < found.length; at += 2) {
-      const [tag = '', score = ''] = found.slice(at, at + 2);
+    for (const [tag, score] of pairs(found)) {
       const message = known.get(tag);
       if (message === undefined) unknown.push({ tag, score });
       else message.score = score;
@@ -136,16 +142,24 @@ export class HeldMessages {
     for (const some of batches(acked))
       await Promise.all(some.map((each) => this.#put(each, '', [], 'front')));
     await this.#moveBack(messages, 'front');
-    for (const some of batches(unknown)) await this.#restoreUnheard(some);
+    await this.#restoreAll(unknown);
     await this.#link.client.del(receipts);
   }
 
-  /** Taken for us, but the connection was lost before we heard of it. */
-  async #restoreUnheard(messages: readonly Pick<HeldMessage, 'tag' | 'score'>[]): Promise<void> {
-    const tags = messages.map(({ tag }) => tag);
-    const records = await this.#link.client.hmget(this.#keys.unacked, ...tags);
-    const restored = messages.map(({ tag, score }, at) => this.#restore(tag, score, records[at] ?? ''));
-    await Promise.all(restored);
+  /** Back to wherever they had been sent to, the first of them next. */
+  async #restoreAll(messages: readonly Pick<HeldMessage, 'tag' | 'score'>[]): Promise<void> {
+    for (const some of batches(messages.toReversed(), FIND_AT_ONCE)) {
+      const tags = some.map(({ tag }) => tag);
+      const records = await this.#link.client.hmget(this.#keys.unacked, ...tags);
+      const restored = some.map((message, at) => {
+        const record = records[at] ?? '';
+        // Its record is gone: what is left of it goes as well.
+        return record === ''
+          ? this.#put(message, '', [], 'front')
+          : this.#restore(message.tag, message.score, record);
+      });
+      await Promise.all(restored);
+    }
   }
 
   /** Back into the lists: next in line, or last, as kombu has it for a message that its consumer rejected. */
@@ -153,6 +167,8 @@ export class HeldMessages {
     const messages = numbers.flatMap((number) => this.#held.get(number) ?? []);
     for (const number of numbers) this.#held.delete(number);
     for (const message of messages) this.#returning.add(message);
+    // It may be changing their scores, by which they are found.
+    await this.#renewing?.catch(() => undefined);
     await this.#moveBack(messages, to);
     for (const message of messages) this.#returning.delete(message);
   }
@@ -187,9 +203,18 @@ export class HeldMessages {
   #startRenewal(): void {
     if (this.#renewal !== undefined) return;
     const everyMs = Math.min(this.#options.leaseMs / 4, RENEW_AT_LEAST_MS);
-    this.#renewal = setInterval(() => this.#quietly(this.#renew()), everyMs);
+    this.#renewal = setInterval(() => this.#startRenewing(), everyMs);
     // Who waits for messages keeps the process alive, not the wish to hold on to some.
     this.#renewal.unref();
+  }
+
+  /** One at a time: the next would show scores that this one is changing, and take for lost what is ours. */
+  #startRenewing(): void {
+    if (this.#renewing !== undefined) return;
+    this.#renewing = this.#renew().finally(() => {
+      this.#renewing = undefined;
+    });
+    this.#quietly(this.#renewing);
   }
 
   async #renew(): Promise<void> {
@@ -225,34 +250,57 @@ export class HeldMessages {
   }
 
   async #recover(): Promise<void> {
+    await this.#recoverLapsed();
+    await this.#recoverAbandoned();
+  }
+
+  /** Those of our workers. */
+  async #recoverLapsed(): Promise<void> {
+    const { restoreLimit } = this.#options;
+    const found = (await runScript(this.#link.client, FIND_LAPSED, this.#keys.held, [
+      LAPSED_AT_ONCE,
+    ])) as string[];
+    const before = this.#lapsed;
+    this.#lapsed = new Map(pairs(found));
+    const dead = [...this.#lapsed].filter(([tag, score]) => before.get(tag) === score);
+    await this.#restoreAll(dead.slice(0, restoreLimit).map(([tag, score]) => ({ tag, score })));
+  }
+
+  /** Those of Python's. */
+  async #recoverAbandoned(): Promise<void> {
     const { visibilityTimeoutMs, restoreLimit } = this.#options;
+    let unreadable = 0;
     for (let done = 0; done < restoreLimit;) {
       const most = Math.min(FIND_AT_ONCE, restoreLimit - done);
       const found = (await runScript(this.#link.client, FIND_ABANDONED, this.#keys.held, [
         visibilityTimeoutMs,
+        unreadable,
         most,
       ])) as string[];
       for (let at = found.length - 3; at >= 0; at -= 3) {
         const [tag = '', score = '', record = ''] = found.slice(at, at + 3);
-        await this.#restore(tag, score, record);
+        // It stays where it is, and out of the way of the others.
+        if (!(await this.#restore(tag, score, record))) unreadable += 1;
       }
       done += found.length / 3;
       if (found.length / 3 < most) return;
     }
   }
 
-  async #restore(tag: string, score: string, text: string): Promise<void> {
+  /** @returns false for what is no message of kombu's */
+  async #restore(tag: string, score: string, text: string): Promise<boolean> {
     const record = readRecord(text);
-    if (record === undefined) return;
+    if (record === undefined) return false;
     const { envelope, exchange, routingKey, malformed } = record;
     if (malformed) {
       await this.#put({ tag, score }, envelope, [routingKey], 'front');
-      return;
+      return true;
     }
     const queues = (await this.#bindings.targets(exchange, routingKey)) ?? [];
     const priority = priorityOf(envelope);
     const lists = [...queues].map((queue) => this.#keys.listFor(queue, priority));
     await this.#put({ tag, score }, markRedelivered(envelope), lists, 'front');
+    return true;
   }
 
   /** For what a timer does: it is repeated soon, and a lost connection is told of by its `closed`. */
@@ -269,8 +317,14 @@ export class HeldMessages {
   }
 }
 
-function batches<T>(items: readonly T[]): T[][] {
+function batches<T>(items: readonly T[], size = BATCH): T[][] {
   const all: T[][] = [];
-  for (let at = 0; at < items.length; at += BATCH) all.push(items.slice(at, at + BATCH));
+  for (let at = 0; at < items.length; at += size) all.push(items.slice(at, at + size));
+  return all;
+}
+
+function pairs(flat: readonly string[]): [string, string][] {
+  const all: [string, string][] = [];
+  for (let at = 0; at + 1 < flat.length; at += 2) all.push([flat[at] ?? '', flat[at + 1] ?? '']);
   return all;
 }

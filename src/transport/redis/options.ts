@@ -48,7 +48,7 @@ export function redisOptions(given: Readonly<Record<string, unknown>>, db: numbe
     fanoutPrefix: read.fanoutPrefix(db),
     fanoutPatterns: given['fanout_patterns'] !== false,
     visibilityTimeoutMs: visibilityS * 1000,
-    leaseMs: (read.seconds('lease_timeout') ?? Math.min(visibilityS, LONGEST_LEASE_S)) * 1000,
+    leaseMs: Math.ceil((read.seconds('lease_timeout') ?? Math.min(visibilityS, LONGEST_LEASE_S)) * 1000),
     restoreLimit: read.seconds('unacked_restore_limit') ?? Infinity,
     deadletterQueue: read.text('deadletter_queue'),
     connectTimeoutMs: milliseconds(read.seconds('socket_connect_timeout')),

@@ -9,7 +9,7 @@ export interface HeldRecord {
   readonly malformed: boolean;
 }
 
-const END = /,\s*("(?:[^"\\]|\\.)*")\s*,\s*("(?:[^"\\]|\\.)*")\s*\]\s*$/;
+const END = /,\s*("(?:[^"\\]|\\.)*"|null)\s*,\s*("(?:[^"\\]|\\.)*"|null)\s*\]\s*$/;
 
 /** Undefined for what kombu could not have written. */
 export function readRecord(text: string): HeldRecord | undefined {
@@ -20,10 +20,15 @@ export function readRecord(text: string): HeldRecord | undefined {
   const malformed = envelope.startsWith('"');
   return {
     envelope: malformed ? String(parseJson(envelope)) : envelope,
-    exchange: String(parseJson(exchange)),
-    routingKey: String(parseJson(routingKey)),
+    exchange: textOf(exchange),
+    routingKey: textOf(routingKey),
     malformed,
   };
+}
+
+function textOf(json: string): string {
+  const value = parseJson(json);
+  return typeof value === 'string' ? value : '';
 }
 
 const HEADERS = /"headers"\s*:\s*\{(\s*\})?/;

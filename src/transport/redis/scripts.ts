@@ -97,8 +97,15 @@ local function record(place, list, found)
   recorded = true
 end
 
+-- A list of another kind: an error, but not before those that were taken have arrived.
+local problem
+
 local function pop(place, list, most, loose)
-  local found = redis.call('LRANGE', list, -most, -1)
+  local found = redis.pcall('LRANGE', list, -most, -1)
+  if found.err then
+    problem = found
+    return 0
+  end
   if #found == 0 then return 0 end
   redis.call('LTRIM', list, 0, -(#found + 1))
   if loose then
@@ -142,6 +149,7 @@ end
 if recorded then
   ${RECEIPT}
 end
+if problem and #out == 1 then return problem end
 return out`);
 
 /** Forgets held messages. KEYS: unacked, index, leases. ARGV: tags. */
@@ -160,6 +168,8 @@ return redis.call('HDEL', KEYS[1], unpack(ARGV))`);
 export const RENEW = script(`${NOW}
 local ends = string.format('%.6f', now + ARGV[1] / 1000)
 local out = { ends }
+-- A server whose memory is full refuses only scripts that begin with what may take more; holding on must go on.
+redis.call('ZREM', KEYS[3], '')
 for at = 2, #ARGV, 2 do
   local tag = ARGV[at]
   local score = redis.call('ZSCORE', KEYS[2], tag)
@@ -193,17 +203,36 @@ end
 return out`);
 
 /**
- * What nobody holds any more.
+ * Holds of ours that have ended.
  *
- * KEYS: unacked, index, leases. ARGV: visibility timeout in milliseconds, how many at most.
+ * KEYS: unacked, index, leases. ARGV: how many at most.
+ * Returns tag and score of each, flat.
+ */
+export const FIND_LAPSED = script(`${NOW}
+local index, leases = KEYS[2], KEYS[3]
+local out = {}
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[1])) do
+  local score = redis.call('ZSCORE', index, tag)
+  -- Another score in kombu's index: a Python worker has taken it since, which has its own, longer time.
+  if score and score == redis.call('ZSCORE', leases, tag) then
+    out[#out + 1] = tag
+    out[#out + 1] = score
+  else
+    redis.call('ZREM', leases, tag)
+  end
+end
+return out`);
+
+/**
+ * What nobody holds any more by kombu's own rule.
+ *
+ * KEYS: unacked, index, leases. ARGV: visibility timeout in milliseconds, how many to pass over, how many at most.
  * Returns tag, score and record of each, flat.
  */
 export const FIND_ABANDONED = script(`${NOW}
 local unacked, index, leases = KEYS[1], KEYS[2], KEYS[3]
-local out, seen = {}, {}
-local function add(tag)
-  if seen[tag] then return end
-  seen[tag] = true
+local out = {}
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - ARGV[1] / 1000, 'LIMIT', ARGV[2], ARGV[3])) do
   local record = redis.call('HGET', unacked, tag)
   if record then
     out[#out + 1] = tag
@@ -213,17 +242,6 @@ local function add(tag)
     redis.call('ZREM', index, tag)
     redis.call('ZREM', leases, tag)
   end
-end
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, ARGV[2])) do
-  -- Another score in kombu's index: a Python worker has taken it since, which has its own, longer time.
-  if redis.call('ZSCORE', index, tag) == redis.call('ZSCORE', leases, tag) then
-    add(tag)
-  else
-    redis.call('ZREM', leases, tag)
-  end
-end
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - ARGV[1] / 1000, 'LIMIT', 0, ARGV[2])) do
-  add(tag)
 end
 return out`);
 

@@ -308,7 +308,7 @@ export class RedisStore implements MessageStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#held.end();
+    await this.#inTime(this.#held.end());
     await this.#subscriptions.end();
     await this.#link[Symbol.asyncDispose]();
     await this.closed;

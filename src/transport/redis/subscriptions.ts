@@ -1,4 +1,5 @@
-import type { OpenRedisOptions, RedisLink } from '../../redis/open.ts';
+import { OperationalError } from '../../core/errors.ts';
+import type { RedisLink } from '../../redis/open.ts';
 import type { RedisOptions } from './options.ts';
 
 /** The channel on which a server tells of keys that were read and have changed since. */
@@ -8,7 +9,7 @@ const LOOK_MS = 1_000;
 const LOOK_OFTEN_MS = 100;
 
 /** Opens one more connection to the same server. */
-export type OpenLink = (options?: Partial<OpenRedisOptions>) => Promise<RedisLink>;
+export type OpenLink = (signal: AbortSignal) => Promise<RedisLink>;
 
 /**
  * What Redis tells us of by itself, on a connection of its own: that a list which was found empty is not any more, and the
@@ -27,7 +28,7 @@ export class Subscriptions {
   #tracking = false;
   #watching = false;
   #timer: NodeJS.Timeout | undefined;
-  #ended = false;
+  readonly #life = new AbortController();
 
   constructor(
     commands: RedisLink,
@@ -47,11 +48,11 @@ export class Subscriptions {
 
   /** Somebody waits for messages from now on. */
   watch(): void {
-    if (this.#watching || this.#ended) return;
+    if (this.#watching || this.#life.signal.aborted) return;
     this.#watching = true;
     this.#lookAgain();
     this.#track().catch((error: unknown) => {
-      if (!this.#ended) this.#onLost(error as Error);
+      if (!this.#life.signal.aborted) this.#onLost(error as Error);
     });
   }
 
@@ -83,7 +84,7 @@ export class Subscriptions {
   }
 
   async end(): Promise<void> {
-    this.#ended = true;
+    this.#life.abort(new OperationalError('the connection is closed'));
     this.unwatch();
     if (this.#link === undefined) return;
     const link = await this.#link.catch(() => undefined);
@@ -114,18 +115,23 @@ export class Subscriptions {
   }
 
   #linked(): Promise<RedisLink> {
-    this.#link ??= this.#connect();
-    return this.#link;
+    if (this.#link !== undefined) return this.#link;
+    const connecting = this.#connect();
+    this.#link = connecting;
+    connecting.catch(() => {
+      this.#link = undefined;
+    });
+    return connecting;
   }
 
   async #connect(): Promise<RedisLink> {
-    const link = await this.#open();
+    const link = await this.#open(this.#life.signal);
     link.client.on('message', () => this.#onChange());
     link.client.on('pmessage', (pattern: string, _channel: string, text: string) =>
       this.#onFanout(pattern, text),
     );
     void link.closed.then((error) => {
-      if (error !== undefined && !this.#ended) this.#onLost(error);
+      if (error !== undefined && !this.#life.signal.aborted) this.#onLost(error);
     });
     return link;
   }

@@ -4,6 +4,9 @@ import { bindingsOf } from './bindings.ts';
 import type { Keys } from './keys.ts';
 import { FIND_ENDED, KEEP_TEMPORARY, runScript } from './scripts.ts';
 
+/** How often an owner renews its own, at least and at most. */
+const RENEW_AT_LEAST_MS = 30_000;
+const RENEW_AT_MOST_MS = 500;
 /** How often a connection that consumes looks for queues whose owners died. */
 const SWEEP_MS = 10_000;
 
@@ -38,7 +41,7 @@ export class TemporaryQueues {
     const kept = { entry: JSON.stringify([queue.name, bindings]), lastsMs };
     this.#kept.set(queue.name, kept);
     await this.#keep(kept);
-    this.#renewal ??= setInterval(() => this.#quietly(this.#renew()), Math.max(500, lastsMs / 4)).unref();
+    this.#scheduleRenewal();
     await this.#sweep();
   }
 
@@ -58,6 +61,14 @@ export class TemporaryQueues {
   end(): void {
     clearInterval(this.#renewal);
     clearInterval(this.#sweeping);
+  }
+
+  /** Often enough for the one that lasts shortest. */
+  #scheduleRenewal(): void {
+    clearInterval(this.#renewal);
+    const shortestMs = Math.min(...[...this.#kept.values()].map(({ lastsMs }) => lastsMs));
+    const everyMs = Math.max(RENEW_AT_MOST_MS, Math.min(shortestMs / 4, RENEW_AT_LEAST_MS));
+    this.#renewal = setInterval(() => this.#quietly(this.#renew()), everyMs).unref();
   }
 
   async #renew(): Promise<void> {

@@ -57,8 +57,8 @@ class RedisTransport implements Transport {
 
   async connect(signal: AbortSignal): Promise<Connection> {
     const link = await openRedis(this.#address, this.#link, signal);
-    const never = new AbortController().signal;
-    const store = new RedisStore(link, () => openRedis(this.#address, this.#link, never), this.#options);
+    const another = (ended: AbortSignal): Promise<RedisLink> => openRedis(this.#address, this.#link, ended);
+    const store = new RedisStore(link, another, this.#options);
     try {
       checkVersion(link);
       for (const leftover of [...this.#leftovers]) {

@@ -124,7 +124,7 @@ export class VirtualChannel implements Channel, Settling {
   #pump(): void {
     this.#wanted = true;
     this.#pumping ??= this.#deliver()
-      .catch((error: unknown) => this.fail(error as Error))
+      .catch((error: unknown) => this.#abandon(error as Error))
       .finally(() => {
         this.#pumping = undefined;
         if (this.#wanted && !this.#refusal) this.#pump();
@@ -232,6 +232,21 @@ export class VirtualChannel implements Channel, Settling {
     this.#closed.resolve(error);
   }
 
+  /** The broker does not give us messages: what the channel holds goes back, as when a broker with channels closes one. */
+  async #abandon(error: Error): Promise<void> {
+    if (this.#refusal) return;
+    const consumers = [...this.#consumers];
+    const tags = [...this.#unsettled].map(({ tag }) => tag);
+    this.fail(error);
+    // Lost altogether, the connection says so; its messages come back then, too.
+    await this.#release(consumers, tags).catch(() => undefined);
+  }
+
+  async #release(consumers: readonly VirtualConsumer[], tags: readonly number[]): Promise<void> {
+    if (tags.length > 0) await this.#store.requeue(tags, 'front');
+    await Promise.all(consumers.map(({ definition }) => this.#store.consumerStopped(definition)));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#refusal) {
       await this.closed;
@@ -240,11 +255,10 @@ export class VirtualChannel implements Channel, Settling {
     this.#refusal = new OperationalError('the channel is closed');
     const consumers = [...this.#consumers];
     for (const consumer of consumers) this.#forget(consumer);
-    const tags = [...this.#unsettled].map((delivery) => delivery.tag);
+    const tags = [...this.#unsettled].map(({ tag }) => tag);
     this.#unsettled.clear();
     try {
-      if (tags.length > 0) await this.#store.requeue(tags, 'front');
-      await Promise.all(consumers.map((consumer) => this.#store.consumerStopped(consumer.definition)));
+      await this.#release(consumers, tags);
       await this.#pumping;
     } finally {
       this.#onClosed(this);

@@ -29,6 +29,8 @@ describe('options of the Redis broker', () => {
       { visibility_timeout: 9000, lease_timeout: 30 },
       { visibilityTimeoutMs: 9_000_000, leaseMs: 30_000 },
     ],
+    // Redis takes whole milliseconds only.
+    [{ lease_timeout: 1.0005 }, { leaseMs: 1001 }],
     [{ fanout_prefix: false }, { fanoutPrefix: '' }],
     [{ fanout_prefix: '/x{db}.' }, { fanoutPrefix: '/x7.' }],
     [{ priority_steps: [5, 0] }, { prioritySteps: [0, 5] }],
