@@ -50,8 +50,18 @@ export type {
   ReceiverOptions,
 } from './app/event-receiver.ts';
 export type { Events, SendEventOptions } from './app/events.ts';
+export { GroupResult } from './app/group-result.ts';
+export type {
+  AnyResult,
+  GetOptions,
+  ResultUpdate,
+  RevokeOptions,
+  TreeEdge,
+  TreeOptions,
+} from './app/result-options.ts';
+export { ResultSet } from './app/result-set.ts';
 export { AsyncResult } from './app/result.ts';
-export type { GetOptions, ResultUpdate, RevokeOptions } from './app/result.ts';
+export type { ResultTuple } from './message/outcome.ts';
 export type { Route, RouteFunction } from './app/routes.ts';
 export type { SecurityOptions } from './app/security.ts';
 export { sharedTask } from './app/shared-task.ts';
@@ -69,6 +79,7 @@ export {
   EncodeError,
   Ignore,
   ImproperlyConfigured,
+  IncompleteStream,
   InvalidTaskError,
   MaxRetriesExceededError,
   NotRegistered,

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { ResultBackend } from '../backend/backend.ts';
 import { LamportClock } from '../core/clock.ts';
 import { OperationalError } from '../core/errors.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import { serializerByName } from '../message/registry.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import type { SettingsLayer } from '../settings/resolve.ts';
@@ -23,12 +24,15 @@ import { directContext } from './direct-context.ts';
 import { Events } from './events.ts';
 import { environmentSettings, processEnvironment } from './environment.ts';
 import { check, checkFormats } from './formats.ts';
+import { GroupResult } from './group-result.ts';
 import type { AnyTaskOptions, ApplyOptions, BoundTaskOptions, TaskOptions } from './options.ts';
 import type { Producer } from './producer.ts';
 import type { ArgumentTypes, CommandHandler, CommandOptions, UserCommand } from './remote-command.ts';
 import { UserCommands } from './remote-command.ts';
 import type { Queues } from './queues.ts';
 import { TaskRegistry } from './registry.ts';
+import type { AnyResult } from './result-options.ts';
+import { ResultSet } from './result-set.ts';
 import { AsyncResult } from './result.ts';
 import { resultHost } from './result-host.ts';
 import type { Router } from './routes.ts';
@@ -230,9 +234,43 @@ export class Celery {
     return this.#send(name, this.tasks.get(name), args, options);
   }
 
-  /** The result of a call by its id. */
-  AsyncResult<Result = unknown>(id: string): AsyncResult<Result> {
-    return new AsyncResult<Result>(this.#results, id);
+  /** The result of a call by its id. @param parent what it follows, e.g. the step before in a chain */
+  AsyncResult<Result = unknown>(id: string, parent: AnyResult | null = null): AsyncResult<Result> {
+    return new AsyncResult<Result>(this.#results, id, { parent });
+  }
+
+  /** The result of a group by its id and members; to read one that was saved, see `restoreGroup`. */
+  GroupResult<Results extends readonly unknown[] = readonly unknown[]>(
+    id: string,
+    results: Iterable<AnyResult> = [],
+    parent: AnyResult | null = null,
+  ): GroupResult<Results> {
+    return new GroupResult<Results>(this.#results, id, results, parent);
+  }
+
+  /** Several results, to be waited for together. */
+  ResultSet<Results extends readonly unknown[] = readonly unknown[]>(
+    results: Iterable<AnyResult> = [],
+  ): ResultSet<Results> {
+    return new ResultSet<Results>(this.#results, results);
+  }
+
+  /**
+   * A group that was kept by `save()`, of this program or another, also one in Python; null when there is none.
+   * @throws {BackendError} the backend cannot keep groups
+   */
+  async restoreGroup<Results extends readonly unknown[] = readonly unknown[]>(
+    id: string,
+  ): Promise<GroupResult<Results> | null> {
+    await this.ready();
+    const saved = await this.backend.loadGroup(id);
+    const group = saved === undefined ? null : this.#results.fromTuple(saved);
+    return group instanceof GroupResult ? (group as GroupResult<Results>) : null;
+  }
+
+  /** The result of Celery's tuple form, `[[id, parent], members]`: what `asTuple()` gives, here or in Python. */
+  resultFromTuple(tuple: ResultTuple): AnyResult {
+    return this.#results.fromTuple(tuple);
   }
 
   /** Have the worker import `<package>.tasks`, or another module, of each package that has one. */

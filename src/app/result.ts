@@ -1,75 +1,30 @@
 import type { ResultBackend } from '../backend/backend.ts';
-import { RuntimeError, TimeoutError } from '../core/errors.ts';
-import { FAILURE, PENDING, PROPAGATE_STATES, READY_STATES, SUCCESS } from '../core/states.ts';
+import { TimeoutError } from '../core/errors.ts';
+import { FAILURE, PENDING, READY_STATES, SUCCESS } from '../core/states.ts';
 import type { State } from '../core/states.ts';
-import type { EncodedValue, ResultTuple } from '../message/outcome.ts';
-import { decodeValue } from '../message/registry.ts';
-import { fromRemoteError } from '../message/remote-error.ts';
+import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
-import { runningTask } from './current.ts';
+import type {
+  AnyResult,
+  GetOptions,
+  ResultDetails,
+  ResultHost,
+  ResultUpdate,
+  RevokeOptions,
+  TaskResult,
+  TreeEdge,
+  TreeOptions,
+} from './result-options.ts';
+import { collectFrom, edgesOf, failWithParents, idsOfTree } from './result-tree.ts';
+import { decoded, infoOf, refuseInsideTask, updateOf, valueOrThrow } from './result-value.ts';
 import { startWait } from './wait.ts';
 
-/** What a result needs of its app. */
-export interface ResultHost {
-  /** Resolves when the app's configuration is read. */
-  ready(): Promise<void>;
-  /** @param url of a task's own backend; null: the app's */
-  backendFor(url: string | null): ResultBackend;
-  revoke(taskId: string, options: RevokeOptions): Promise<unknown>;
-  /** Aborted when the app is closed. */
-  readonly closing: AbortSignal;
-}
-
-/** How to wait for a result. */
-export interface GetOptions {
-  /** Seconds; for ever by default. */
-  readonly timeout?: number;
-  /** Throw the task's error; otherwise it is returned. Default true. */
-  readonly propagate?: boolean;
-  /** Stops waiting; its reason is thrown. */
-  readonly signal?: AbortSignal;
-  /** Refuse to wait inside a task, where it can lock up the workers. Default true. */
-  readonly disableSyncSubtasks?: boolean;
-}
-
-/** How to revoke a task. */
-export interface RevokeOptions {
-  /** End the task's process when it runs already. Default false. */
-  readonly terminate?: boolean;
-  /** What ends it. Default `SIGTERM`. */
-  readonly signal?: string;
-  /** Wait for the workers' answers. Default false. */
-  readonly wait?: boolean;
-  /** Seconds to wait for them. Default 1. */
-  readonly timeout?: number;
-}
-
-/** A state of a task as it changes. */
-export interface ResultUpdate {
-  readonly state: State;
-  /** What was stored with the state: meta data, the value, or the error. */
-  readonly info: unknown;
-  readonly traceback: string | null;
-}
-
-/** What is known of a result before its backend is asked. */
-export interface ResultDetails {
-  /** URL of the task's own backend. */
-  readonly backend?: string | null;
-  /** The task that this one follows, e.g. in a chain. */
-  readonly parent?: AsyncResult | null;
-  /** The task was sent with `ignoreResult`: nothing will ever be stored. */
-  readonly ignored?: boolean;
-  /** How it ended (eager mode). */
-  readonly meta?: ResultMeta;
-}
-
 /** The result of one call of a task, now or later. Reading it is reading the result backend. */
-export class AsyncResult<Result = unknown> {
+export class AsyncResult<Result = unknown> implements TaskResult {
   /** Id of the task. */
   readonly id: string;
-  /** The task before this one in a chain. */
-  readonly parent: AsyncResult | null;
+  /** What this one follows: the step before in a chain, the header of a chord. */
+  readonly parent: AnyResult | null;
   /** No result is stored: `get()` gives undefined at once. */
   readonly ignored: boolean;
 
@@ -96,7 +51,7 @@ export class AsyncResult<Result = unknown> {
 
   /**
    * Waits until the task has ended, and gives what it returned.
-   * @throws the task's error, with `remoteTraceback`, unless `propagate` is false
+   * @throws the task's error, with `remoteTraceback`, unless `propagate` is false; or that of a task before it in a chain
    * @throws {TimeoutError} it takes longer than `timeout` seconds
    * @throws {RuntimeError} called inside a task
    * @throws {ImproperlyConfigured} there is no result backend
@@ -106,8 +61,10 @@ export class AsyncResult<Result = unknown> {
   async get(options: GetOptions = {}): Promise<Result | Error> {
     if (this.#done === undefined && (options.disableSyncSubtasks ?? true)) refuseInsideTask();
     if (this.ignored && this.#done === undefined) return undefined as Result;
-    const meta = this.#done ?? (await this.#wait(options));
-    return (options.propagate ?? true) ? valueOrThrow<Result>(meta) : (infoOf(meta) as Result | Error);
+    const meta = this.#done ?? (await this.wait(options));
+    const value = (options.propagate ?? true) ? valueOrThrow<Result>(meta) : (infoOf(meta) as Result | Error);
+    options.callback?.(this.id, value);
+    return value;
   }
 
   /** Whether the task has ended. */
@@ -157,9 +114,9 @@ export class AsyncResult<Result = unknown> {
   }
 
   /** Tasks that it sent; null when that is not known. */
-  async children(): Promise<AsyncResult[] | null> {
+  async children(): Promise<AnyResult[] | null> {
     const children = (await this.#fetch())?.children ?? null;
-    return children === null ? null : children.map((child) => resultFromTuple(this.#host, child));
+    return children === null ? null : children.map((child) => this.#host.fromTuple(child));
   }
 
   /** Name of the task; with `result_extended`, as all below. */
@@ -214,9 +171,32 @@ export class AsyncResult<Result = unknown> {
     }
   }
 
-  /** Removes what the backend holds of it. */
+  /**
+   * This result and those of all tasks that it sent, and that they sent, breadth first, each with its parent.
+   * @throws {IncompleteStream} one of them has not ended, unless `intermediate`
+   */
+  iterdeps(options: TreeOptions = {}): AsyncGenerator<TreeEdge, void, undefined> {
+    return edgesOf([this], options);
+  }
+
+  /** The same with their values, each waited for. */
+  collect(
+    options: GetOptions & TreeOptions = {},
+  ): AsyncGenerator<readonly [result: AnyResult, value: unknown], void, undefined> {
+    return collectFrom(this, options);
+  }
+
+  /** The value of the task that was sent last and deepest, waiting for each on the way. */
+  async getLeaf(options: GetOptions = {}): Promise<unknown> {
+    let last: unknown;
+    for await (const [, value] of this.collect(options)) last = value;
+    return last;
+  }
+
+  /** Removes what the backend holds of it, and of those that it follows. */
   async forget(): Promise<void> {
     this.#done = undefined;
+    await this.parent?.forget();
     if (this.#eager) return;
     await this.#host.ready();
     await this.backend.forget(this.id);
@@ -224,7 +204,7 @@ export class AsyncResult<Result = unknown> {
 
   /** Tells all workers not to run the task. */
   async revoke(options: RevokeOptions = {}): Promise<void> {
-    await this.#host.revoke(this.id, options);
+    await this.#host.revoke(options.tree === true ? await idsOfTree(this) : this.id, options);
   }
 
   /** The id. */
@@ -233,14 +213,26 @@ export class AsyncResult<Result = unknown> {
   }
 
   /** Celery's tuple form, as in `children`: `[[id, parent], null]`. */
-  toTuple(): ResultTuple {
-    return [[this.id, this.parent?.toTuple() ?? null], null];
+  asTuple(): ResultTuple {
+    return [[this.id, this.parent?.asTuple() ?? null], null];
   }
 
-  async #wait(options: GetOptions): Promise<ResultMeta> {
+  /** Ids of this task and of those that it follows. */
+  asList(): string[] {
+    return [this.id, ...(this.parent?.asList() ?? [])];
+  }
+
+  /**
+   * Waits until the task has ended, and gives how, whatever that is. For those who wait for several.
+   * @throws the error of a task that this one follows, unless `followParents` or `propagate` is false
+   */
+  async wait(options: GetOptions): Promise<ResultMeta> {
+    if (this.#done !== undefined) return this.#done;
     await this.#host.ready();
-    const backend = this.backend;
+    const { backend } = this;
     const wait = startWait(this.#host.closing, options);
+    const { propagate = true, followParents = true } = options;
+    if (propagate && followParents) failWithParents(this, wait);
     try {
       for await (const meta of backend.watch(this.id, wait.signal)) {
         if (!READY_STATES.has(meta.status)) continue;
@@ -269,44 +261,4 @@ export class AsyncResult<Result = unknown> {
   #remember(meta: ResultMeta): void {
     if (READY_STATES.has(meta.status)) this.#done = meta;
   }
-}
-
-/** The result of Celery's tuple form. */
-export function resultFromTuple(host: ResultHost, tuple: ResultTuple): AsyncResult {
-  const [[id, parent]] = tuple;
-  return new AsyncResult(host, id, {
-    parent: Array.isArray(parent) ? resultFromTuple(host, parent as unknown as ResultTuple) : null,
-  });
-}
-
-function refuseInsideTask(): void {
-  if (runningTask.getStore() === undefined) return;
-  throw new RuntimeError(
-    'Never call result.get() within a task: it can lock up the workers. Use link or a chain instead, or say ' +
-      '{ disableSyncSubtasks: false }. See https://docs.celeryq.dev/en/latest/userguide/tasks.html#avoid-launching-synchronous-subtasks',
-  );
-}
-
-function valueOrThrow<Result>(meta: ResultMeta): Result {
-  const info = infoOf(meta);
-  if (PROPAGATE_STATES.has(meta.status)) throw info;
-  return info as Result;
-}
-
-function infoOf(meta: ResultMeta): unknown {
-  if (meta.error === null) return decoded(meta.result);
-  const error = fromRemoteError(meta.error);
-  const remoteTraceback = meta.traceback ?? meta.error.traceback;
-  if (remoteTraceback !== null) {
-    Object.defineProperty(error, 'remoteTraceback', { value: remoteTraceback, configurable: true });
-  }
-  return error;
-}
-
-function updateOf(meta: ResultMeta): ResultUpdate {
-  return { state: meta.status, info: infoOf(meta), traceback: meta.traceback };
-}
-
-function decoded(value: EncodedValue | null | undefined): unknown {
-  return value === null || value === undefined ? null : decodeValue(value);
 }

@@ -7,7 +7,7 @@ import { runningTask } from './current.ts';
 import type { ApplyOptions } from './options.ts';
 import { checkArguments } from './parameters.ts';
 import { AsyncResult } from './result.ts';
-import type { ResultHost } from './result.ts';
+import type { ResultHost } from './result-options.ts';
 import type { AnyTask } from './task.ts';
 
 /** One call on its way out. */
@@ -94,5 +94,5 @@ function tellSent(app: Celery, { id, message, target }: PreparedCall, origin: st
 
 function remember({ parent }: PreparedCall, result: AsyncResult): void {
   // A task that has ended meanwhile has no use for it.
-  if (parent !== undefined && runningTask.getStore() === parent) parent.addChild(result.toTuple());
+  if (parent !== undefined && runningTask.getStore() === parent) parent.addChild(result.asTuple());
 }

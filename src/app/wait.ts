@@ -10,6 +10,8 @@ export interface WaitLimits {
 /** A wait that has begun; `end` must be called. */
 export interface Wait {
   readonly signal: AbortSignal;
+  /** Ends it for another reason. */
+  stop(reason: unknown): void;
   end(): void;
 }
 
@@ -28,6 +30,7 @@ export function startWait(closing: AbortSignal, { signal, timeout }: WaitLimits)
   const timer = limitMs === undefined ? undefined : setTimeout(onTimeout, limitMs);
   return {
     signal: wait.signal,
+    stop: (reason) => wait.abort(reason),
     end: () => {
       clearTimeout(timer);
       for (const source of sources) source.removeEventListener('abort', onAbort);

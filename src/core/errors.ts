@@ -107,6 +107,11 @@ export class ChordError extends TaskError {
   override readonly code = 'CELERY_CHORD';
 }
 
+/** A task of a tree has not ended, so what it sends is not known. */
+export class IncompleteStream extends TaskError {
+  override readonly code = 'CELERY_INCOMPLETE_STREAM';
+}
+
 /** Base of result backend errors. */
 export class BackendError extends CeleryError {
   override readonly code: string = 'CELERY_BACKEND';

@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest';
-import type { AsyncResult, State } from '../../src/index.ts';
+import type { AnyResult, AsyncResult, GroupResult, State } from '../../src/index.ts';
 
 declare const result: AsyncResult<number>;
 
@@ -25,9 +25,24 @@ test('the other members', () => {
   expectTypeOf(result.ready()).resolves.toEqualTypeOf<boolean>();
   expectTypeOf(result.state()).resolves.toEqualTypeOf<State>();
   expectTypeOf(result.traceback()).resolves.toEqualTypeOf<string | null>();
-  expectTypeOf(result.children()).resolves.toEqualTypeOf<AsyncResult[] | null>();
+  expectTypeOf(result.children()).resolves.toEqualTypeOf<AnyResult[] | null>();
   // @ts-expect-error -- timeout is in seconds, as a number
   void result.get({ timeout: '1' });
   // @ts-expect-error -- misspelt
   void result.get({ timeOut: 1 });
+});
+
+declare const group: GroupResult<[number, [string, boolean]]>;
+
+test('the result of a group is a tuple', () => {
+  expectTypeOf(group.get()).resolves.toEqualTypeOf<[number, [string, boolean]]>();
+  expectTypeOf(group.join({ timeout: 1 })).resolves.toEqualTypeOf<[number, [string, boolean]]>();
+  expectTypeOf(group.get({ propagate: false })).resolves.toEqualTypeOf<
+    [number | Error, [string, boolean] | Error]
+  >();
+  // @ts-expect-error -- the second is a tuple
+  const other: GroupResult<[number, string]> = group;
+  expectTypeOf(other).not.toEqualTypeOf(group);
+  const any: readonly AnyResult[] = [group, result];
+  expectTypeOf(any[0]?.get()).toEqualTypeOf<Promise<unknown> | undefined>();
 });
