@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'coverage/', '**/*.cjs', '**/*.d.cts'] },
+  { ignores: ['build/', 'dist/', 'node_modules/', 'test/fixtures/', 'coverage/', '**/*.cjs', '**/*.d.cts'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type * as TsxCjs from 'tsx/cjs/api';
 
 const TYPESCRIPT = /\.[cm]?ts$/;
 
@@ -43,13 +44,19 @@ export function registerTypeScript(file: string): Promise<void> {
 }
 
 async function register(tsconfig: string | undefined): Promise<void> {
-  // Both: the ESM hooks alone fail on CommonJS .ts files (ERR_REQUIRE_CYCLE_MODULE).
-  const [esm, cjs] = await Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]);
-  esm.register(tsconfig === undefined ? {} : { tsconfig });
-  withTsconfig(tsconfig, () => cjs.register());
+  // Both halves: the ESM hooks alone fail on CommonJS .ts files (ERR_REQUIRE_CYCLE_MODULE).
+  const cjs = createRequire(import.meta.url)('tsx/cjs/api') as typeof TsxCjs;
+  // Newer Nodes run tsx in this thread. For older ones its hooks start a thread that loads all of tsx again: there, what
+  // `tsx/esm/api` loads beside it would only delay the start.
+  const esm = 'registerHooks' in module ? await import('tsx/esm/api') : undefined;
+  withTsconfig(tsconfig, () => {
+    if (esm === undefined) module.register('tsx/esm', import.meta.url, { data: {} });
+    else esm.register(tsconfig === undefined ? {} : { tsconfig });
+    cjs.register();
+  });
 }
 
-/** The CommonJS half of tsx takes its tsconfig from the environment and from nowhere else, when it is registered. */
+/** Parts of tsx take their tsconfig from the environment and from nowhere else, when they are registered. */
 function withTsconfig(tsconfig: string | undefined, run: () => void): void {
   /* eslint-disable no-restricted-properties -- the one way to tell tsx; put back at once */
   const before = process.env.TSX_TSCONFIG_PATH;

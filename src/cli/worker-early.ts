@@ -6,7 +6,7 @@ import { hostnameOf, poolKind } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 
 /**
- * Child processes that start while this one loads the worker's code and the app, one for each core that is left.
+ * Child processes that start while this one loads the worker's code and the app, as many as the pool is likely to have.
  *
  * Undefined where the app is no file, or another pool is asked for. Settings in files are not known yet: if they say otherwise,
  * these processes end unused.
@@ -15,9 +15,9 @@ export function startEarly(context: Context, flags: WorkerFlags): EarlyChildren 
   const { app } = context.global;
   const { file } = app === undefined ? {} : findApp(app, context.cwd);
   if (file === undefined || poolKind(flags.pool ?? 'prefork') !== 'prefork') return undefined;
-  const free = Math.max(1, os.availableParallelism() - 1);
+  const cores = os.availableParallelism();
   return new EarlyChildren({
-    count: Math.min(flags.concurrency ?? free, free),
+    count: Math.min(flags.concurrency ?? cores, cores),
     hostname: hostnameOf(flags, context),
     file,
   });

@@ -5,8 +5,9 @@ import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { WorkerLostError } from '../core/errors.ts';
 
-// Next to this file as it is built: a child runs plain JavaScript, without the loader that tests use.
-const CHILD_MAIN = fileURLToPath(new URL('./child-main.js', import.meta.url));
+// As it is in the package, where this code too may run from src or build: a child runs plain JavaScript, and the copy of
+// celery-ts that the user's own `import` gets.
+const CHILD_MAIN = fileURLToPath(new URL('../../dist/pool/child-main.js', import.meta.url));
 
 // Options of the supervisor that a child must not repeat: a debugger's port is taken, and code given as text is the program
 // of the supervisor.

@@ -58,7 +58,7 @@ describe('results in a file', () => {
     // Stores a result for each line with an id that it reads, and prints when that was done.
     const script = `
       import { createInterface } from 'node:readline';
-      import { sqliteBackend } from ${JSON.stringify(resolve('dist/backend/sqlite.js'))};
+      import { sqliteBackend } from ${JSON.stringify(resolve('build/backend/sqlite.js'))};
       const backend = sqliteBackend(process.argv[1], ${JSON.stringify(OPTIONS)});
       const result = { serializer: 'json', bytes: Buffer.from('1') };
       const rest = { error: null, traceback: null, children: [], dateDone: null, groupId: null, parentId: null, extended: null };

@@ -193,8 +193,8 @@ it('wakes another process within 50 ms, and costs next to nothing while idle', a
 
 describe('a process of its own', () => {
   const script = (body: string): string =>
-    `import { openDatabase } from '${resolve('dist/sqlite/driver.js')}';
-     import { openSqliteFile } from '${resolve('dist/sqlite/file.js')}';
+    `import { openDatabase } from '${resolve('build/sqlite/driver.js')}';
+     import { openSqliteFile } from '${resolve('build/sqlite/file.js')}';
      ${body}`;
   const run = (body: string): Promise<{ out: string; err: string; code: number }> => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', script(body)]);

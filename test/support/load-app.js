@@ -1,6 +1,6 @@
 // Loads apps in a process of its own, where Node and not vitest imports the user's modules: cases in, what became of them out.
 import { text } from 'node:stream/consumers';
-import { applyConfig, importTasks, loadApp } from '../../dist/app/loader.js';
+import { applyConfig, importTasks, loadApp } from '../../build/app/loader.js';
 
 const results = [];
 for (const { spec, cwd, config, imports } of JSON.parse(await text(process.stdin))) {

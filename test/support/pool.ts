@@ -10,10 +10,10 @@ import type { Job, JobEvents, PoolProcess, StateUpdate } from '../../src/pool/po
 import type * as PreforkModule from '../../src/pool/prefork.ts';
 import type { PreforkOptions, PreforkPool } from '../../src/pool/prefork.ts';
 
-// The built package: children are separate processes, which start from it.
-const DIST = join(import.meta.dirname, '../../dist');
-const { createLogger } = (await import(join(DIST, 'core/logger.js'))) as typeof LoggerModule;
-const { createPreforkPool } = (await import(join(DIST, 'pool/prefork.js'))) as typeof PreforkModule;
+// The built code: children are separate processes, which start from it.
+const BUILD = join(import.meta.dirname, '../../build');
+const { createLogger } = (await import(join(BUILD, 'core/logger.js'))) as typeof LoggerModule;
+const { createPreforkPool } = (await import(join(BUILD, 'pool/prefork.js'))) as typeof PreforkModule;
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/pool');
 const FORMAT = '[%(levelname)s/%(processName)s] %(message)s';

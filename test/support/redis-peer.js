@@ -1,5 +1,5 @@
 // A process of its own on a Redis broker: consumes `celery`, tells its parent of every delivery and holds it.
-import { redisTransport } from '../../dist/transport/redis/transport.js';
+import { redisTransport } from '../../build/transport/redis/transport.js';
 
 const [, , url, options] = process.argv;
 const queue = {

@@ -1,6 +1,6 @@
 // A process of its own on a broker file: consumes `celery`, tells its parent of every delivery and does what the parent says.
 import { fileURLToPath } from 'node:url';
-import { sqliteTransport } from '../../dist/transport/sqlite/transport.js';
+import { sqliteTransport } from '../../build/transport/sqlite/transport.js';
 
 const [, , url, mode, window] = process.argv;
 const queue = {
