@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addBrokerCommands } from './broker-commands.ts';
 import type { CallOptions } from './call.ts';
 import { CliCommand } from './command.ts';
 import type { Context } from './context.ts';
@@ -9,7 +10,7 @@ import type { PurgeOptions } from './purge.ts';
 import type { RemoteOptions } from './remote.ts';
 import type { ResultOptions } from './result.ts';
 import type { Setup } from './wiring.ts';
-import { runs, unknownCommand } from './wiring.ts';
+import { group, runs, unknownCommand } from './wiring.ts';
 import { addWorker } from './worker-command.ts';
 
 /** The whole command line: global options and the commands. */
@@ -61,6 +62,7 @@ export function buildProgram(version: string, env: Context['env'], exit: (code: 
   addEvents(program, setup);
   addMulti(program, setup);
   addPurge(program, setup);
+  addBrokerCommands(program, setup);
   addReport(program, setup);
   addConfig(program, setup);
   return program;
@@ -166,17 +168,8 @@ function addReport(program: Command, setup: Setup): void {
 }
 
 function addConfig(program: Command, setup: Setup): void {
-  const group = program
-    .command('config')
-    .description('Look after the configuration.')
-    .summary('check the configuration');
-  group.usage('COMMAND').helpOption('--help', 'show this text and exit').allowExcessArguments();
-  group.action(() => {
-    const [name] = group.args;
-    if (name === undefined) return group.help();
-    throw unknownCommand(group, name);
-  });
-  const command = group
+  const config = group(program, 'config', 'Look after the configuration.');
+  const command = config
     .command('check')
     .description('Load the app and its configuration and say what is wrong with it, or OK.')
     .summary('say what is wrong with the configuration')

@@ -31,6 +31,18 @@ export function unknownCommand(program: Command, name: string): UsageError {
   );
 }
 
+/** A command that only has commands below it. */
+export function group(program: Command, name: string, description: string): Command {
+  const summary = description.charAt(0).toLowerCase() + description.slice(1).replace(/\.$/, '');
+  const command = program.command(name).description(description).summary(summary);
+  command.usage('COMMAND').helpOption('--help', 'show this text and exit').allowExcessArguments();
+  return command.action(() => {
+    const [word] = command.args;
+    if (word === undefined) return command.help();
+    throw unknownCommand(command, word);
+  });
+}
+
 /** Wires a command to its code, with the options of the environment filled in. */
 export function runs<Options extends object>(command: Command, setup: Setup, action: Action<Options>): void {
   command.helpOption('--help', 'show this text and exit').allowExcessArguments(false);

@@ -1,4 +1,5 @@
 import type { Envelope } from '../message/message.ts';
+import type { Administration } from './administration.ts';
 import type { Exchange, Queue } from './topology.ts';
 
 /** What a kind of broker can do; code asks here, never which class it has. */
@@ -32,6 +33,8 @@ export interface Transport {
 /** One open connection. Disposing it twice is safe. */
 export interface Connection extends AsyncDisposable {
   openChannel(options?: ChannelOptions): Promise<Channel>;
+  /** For what operators do by hand. */
+  administer(): Administration;
   /** Settles when the connection is gone: with the error that broke it, or undefined when we closed it. Never rejects. */
   readonly closed: Promise<Error | undefined>;
 }

@@ -2,13 +2,25 @@ import type { ChannelModel, Channel as AmqpMethods } from 'amqplib';
 import { deferred, withTimeout } from '../../core/async.ts';
 import { OperationalError, TimeoutError } from '../../core/errors.ts';
 import type { Channel, ChannelOptions, Connection } from '../transport.ts';
+import type { Administration } from '../administration.ts';
+import { AmqpAdministration } from './administration.ts';
 import { AmqpChannel, CLOSE_TIMEOUT_MS, type ChannelHost } from './channel.ts';
 import { lostError, operationError, replyCode } from './errors.ts';
+import { managedBindings, type Management } from './management.ts';
 import { readPythonLongs } from './python-longs.ts';
 import { writeTogether } from './write-together.ts';
 
 /** How long the last bytes may take to leave when the broker ended the connection. */
 const LINGER_MS = 500;
+
+/** What a connection has beside amqplib's. */
+export interface ConnectionParts {
+  /** Destroys the socket of the connection when aborted. */
+  readonly socket: AbortController;
+  /** As shown in errors, the password masked. */
+  readonly url: string;
+  readonly management: Management;
+}
 
 /** One open connection to RabbitMQ. */
 export class AmqpConnection implements Connection, ChannelHost {
@@ -17,19 +29,17 @@ export class AmqpConnection implements Connection, ChannelHost {
   /** Aborting it destroys the socket. */
   readonly #socket: AbortController;
   readonly #url: string;
+  readonly #management: Management;
   readonly #settled = deferred<Error | undefined>();
   readonly #channels = new Set<Channel>();
   #ended = false;
   #disposing: Promise<void> | undefined;
 
-  /**
-   * @param socket destroys the socket of the connection when aborted
-   * @param url as shown in errors, the password masked
-   */
-  constructor(model: ChannelModel, socket: AbortController, url: string) {
+  constructor(model: ChannelModel, { socket, url, management }: ConnectionParts) {
     this.#model = model;
     this.#socket = socket;
     this.#url = url;
+    this.#management = management;
     this.closed = this.#settled.promise;
     readPythonLongs(model.connection);
     writeTogether(model.connection);
@@ -45,6 +55,13 @@ export class AmqpConnection implements Connection, ChannelHost {
     this.#channels.add(channel);
     void channel.closed.then(() => this.#channels.delete(channel));
     return channel;
+  }
+
+  administer(): Administration {
+    return new AmqpAdministration({
+      probe: (what, method) => this.probe(what, method),
+      bindings: () => managedBindings(this.#management),
+    });
   }
 
   async probe<T>(what: string, method: (channel: AmqpMethods) => Promise<T>): Promise<T | undefined> {

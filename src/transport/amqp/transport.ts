@@ -6,6 +6,7 @@ import type { TransportOptions } from '../connect.ts';
 import type { Capabilities, Connection, Transport } from '../transport.ts';
 import { AmqpConnection } from './connection.ts';
 import { connectError } from './errors.ts';
+import type { Management } from './management.ts';
 
 /** RabbitMQ by `amqp://`, `pyamqp://` (the same) or `amqps://`. */
 export function amqpTransport(url: string, options: TransportOptions): Transport {
@@ -50,7 +51,7 @@ class AmqpTransport implements Transport {
     signal.addEventListener('abort', cut, { once: true });
     try {
       const model = await connect(...options);
-      return new AmqpConnection(model, socket, this.url);
+      return new AmqpConnection(model, { socket, url: this.url, management: this.#management() });
     } catch (error) {
       cut();
       signal.throwIfAborted();
@@ -94,6 +95,22 @@ class AmqpTransport implements Transport {
         information: undefined,
         ...(typeof properties === 'object' && properties),
       },
+    };
+  }
+
+  #management(): Management {
+    const { host, user, password, vhost } = this.#server;
+    const options = this.#options.transportOptions;
+    const option = (name: string, normal: string): string => {
+      const value = options[name];
+      return typeof value === 'string' || typeof value === 'number' ? String(value) : normal;
+    };
+    const scheme = options.manager_ssl === true ? 'https' : 'http';
+    return {
+      url: `${scheme}://${option('manager_hostname', host)}:${option('manager_port', '15672')}`,
+      user: option('manager_userid', user),
+      password: option('manager_password', password),
+      vhost,
     };
   }
 

@@ -1,6 +1,8 @@
 import { OperationalError } from '../../core/errors.ts';
+import type { Binding } from '../administration.ts';
 import type { Exchange, ExchangeType, Queue } from '../topology.ts';
 import { type BindingRow, checkExchangeType, route } from '../virtual/routing.ts';
+import type { StoredTopology } from '../virtual/store.ts';
 import { MemoryQueue, type StoredMessage } from './queue.ts';
 
 interface KnownExchange {
@@ -70,6 +72,25 @@ export class MemoryBroker {
     }
     // Its consumers find out when they look.
     this.#notify();
+  }
+
+  topology(): StoredTopology {
+    const known = [...this.#exchanges];
+    return {
+      exchanges: new Map(known.map(([name, { type }]) => [name, type])),
+      queues: new Set(this.#queues.keys()),
+      bindings: known.flatMap(([exchange, { bindings }]) => bindings.map((row) => ({ ...row, exchange }))),
+    };
+  }
+
+  unbind({ exchange, queue, routingKey }: Binding): void {
+    const bindings = this.#exchanges.get(exchange)?.bindings;
+    const at = bindings?.findIndex((row) => row.queue === queue && row.routingKey === routingKey) ?? -1;
+    if (at !== -1) bindings?.splice(at, 1);
+  }
+
+  deleteExchange(name: string): void {
+    this.#exchanges.delete(name);
   }
 
   hasQueue(name: string): boolean {

@@ -2,8 +2,9 @@ import { type Deferred, deferred } from '../../core/async.ts';
 import { newTaskId } from '../../core/task-id.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../message/envelope-json.ts';
 import type { Envelope } from '../../message/message.ts';
+import type { Binding } from '../administration.ts';
 import type { Exchange, Queue } from '../topology.ts';
-import type { MessageStore, Subscription, TakenMessage, Taking } from '../virtual/store.ts';
+import type { MessageStore, StoredTopology, Subscription, TakenMessage, Taking } from '../virtual/store.ts';
 import { expiresAtOf, fairShares, TAKE_AT_MOST } from '../virtual/taking.ts';
 import type { MemoryBroker } from './broker.ts';
 import type { StoredMessage } from './queue.ts';
@@ -44,6 +45,18 @@ export class MemoryStore implements MessageStore {
     const priority = envelope.properties.priority ?? 0;
     const expiresAt = expiresAtOf(envelope) ?? Infinity;
     return this.#broker.publish({ text, priority, expiresAt }, exchange, routingKey);
+  }
+
+  async topology(): Promise<StoredTopology> {
+    return this.#broker.topology();
+  }
+
+  async unbind(binding: Binding): Promise<void> {
+    this.#broker.unbind(binding);
+  }
+
+  async deleteExchange(name: string): Promise<void> {
+    this.#broker.deleteExchange(name);
   }
 
   async size(queue: string): Promise<number> {

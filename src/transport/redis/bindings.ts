@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
+import type { Binding } from '../administration.ts';
 import type { Exchange, Queue } from '../topology.ts';
 import { checkExchangeType, route } from '../virtual/routing.ts';
+import type { StoredTopology } from '../virtual/store.ts';
 import type { Keys } from './keys.ts';
 
 /** Where one exchange sends messages: bindings live in Redis, its type only in those who declared it, as with kombu. */
@@ -44,6 +46,45 @@ export class Bindings {
     await Promise.all(made.map(({ key, member }) => this.#client.srem(key, member)));
   }
 
+  /** All bindings in Redis. The type of an exchange is not kept there: one that nobody declared here is guessed. */
+  async all(): Promise<StoredTopology> {
+    const exchanges = new Map<string, string>(this.#types);
+    const bindings: Binding[] = [];
+    for (const key of await this.#sets()) {
+      const exchange = key.slice(this.#keys.bindings('').length);
+      const rows = (await this.#client.smembers(key)).map((member) => this.#keys.readBinding(member));
+      if (!exchanges.has(exchange)) exchanges.set(exchange, guessedType(rows));
+      for (const { queue, routingKey } of rows) bindings.push({ queue, exchange, routingKey });
+    }
+    return { exchanges, queues: new Set(bindings.map(({ queue }) => queue)), bindings };
+  }
+
+  async unbind({ exchange, queue, routingKey }: Binding): Promise<void> {
+    const key = this.#keys.bindings(exchange);
+    const members = (await this.#client.smembers(key)).filter((member) => {
+      const row = this.#keys.readBinding(member);
+      return row.queue === queue && row.routingKey === routingKey;
+    });
+    if (members.length > 0) await this.#client.srem(key, ...members);
+  }
+
+  async deleteExchange(name: string): Promise<void> {
+    this.#types.delete(name);
+    await this.#client.del(this.#keys.bindings(name));
+  }
+
+  async #sets(): Promise<string[]> {
+    const pattern = `${this.#keys.bindings('').replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}*`;
+    const found = new Set<string>();
+    let cursor = '0';
+    do {
+      const [next, keys] = await this.#client.scan(cursor, 'MATCH', pattern, 'COUNT', 1000);
+      for (const key of keys) found.add(key);
+      cursor = next;
+    } while (cursor !== '0');
+    return [...found].sort();
+  }
+
   /** The queues that a message reaches; undefined when nobody has ever heard of the exchange. */
   async targets(exchange: string, routingKey: string): Promise<Set<string> | undefined> {
     if (exchange === '') return new Set([routingKey]);
@@ -51,10 +92,13 @@ export class Bindings {
     const type = this.#types.get(exchange);
     if (members.length === 0) return type === undefined ? undefined : new Set();
     const rows = members.map((member) => this.#keys.readBinding(member));
-    // Only topic bindings have a pattern.
-    const guessed = rows.some(({ pattern }) => pattern !== '') ? 'topic' : 'direct';
-    return route(type ?? guessed, rows, routingKey);
+    return route(type ?? guessedType(rows), rows, routingKey);
   }
+}
+
+/** Only topic bindings have a pattern. */
+function guessedType(rows: readonly { readonly pattern: string }[]): string {
+  return rows.some(({ pattern }) => pattern !== '') ? 'topic' : 'direct';
 }
 
 /** The exchange and bindings of a queue, each with its key. */

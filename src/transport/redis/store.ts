@@ -5,8 +5,9 @@ import { encodeEnvelope } from '../../message/envelope-json.ts';
 import { decodeStored } from '../virtual/stored.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { RedisLink } from '../../redis/open.ts';
+import type { Binding } from '../administration.ts';
 import type { Exchange, Queue } from '../topology.ts';
-import type { MessageStore, Subscription, TakenMessage, Taking } from '../virtual/store.ts';
+import type { MessageStore, StoredTopology, Subscription, TakenMessage, Taking } from '../virtual/store.ts';
 import { TAKE_AT_MOST } from '../virtual/taking.ts';
 import { Bindings, bindingsOf } from './bindings.ts';
 import { HeldMessages, type Leftover } from './held.ts';
@@ -133,6 +134,18 @@ export class RedisStore implements MessageStore {
     };
     await this.#do(what, () => Promise.all(reached.map(push)));
     return reached.length > 0;
+  }
+
+  topology(): Promise<StoredTopology> {
+    return this.#do('list bindings', () => this.#bindings.all());
+  }
+
+  unbind(binding: Binding): Promise<void> {
+    return this.#do(`unbind queue ${binding.queue}`, () => this.#bindings.unbind(binding));
+  }
+
+  deleteExchange(name: string): Promise<void> {
+    return this.#do(`delete exchange ${name}`, () => this.#bindings.deleteExchange(name));
   }
 
   async size(queue: string): Promise<number> {

@@ -5,8 +5,9 @@ import { decodeStored } from '../virtual/stored.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { Database } from '../../sqlite/driver.ts';
 import type { SqliteFile } from '../../sqlite/file.ts';
+import type { Binding } from '../administration.ts';
 import type { Exchange, Queue } from '../topology.ts';
-import type { MessageStore, Subscription, TakenMessage, Taking } from '../virtual/store.ts';
+import type { MessageStore, StoredTopology, Subscription, TakenMessage, Taking } from '../virtual/store.ts';
 import { expiresAtOf, fairShares, TAKE_AT_MOST } from '../virtual/taking.ts';
 import { type ClaimedRow, MessageTables } from './message-tables.ts';
 import { isAlive, newOwner, type Owner, ownerLeft, RENEW_MS } from './owner.ts';
@@ -99,6 +100,18 @@ export class SqliteStore implements MessageStore {
     );
     if (taken === undefined) throw new OperationalError(`there is no exchange '${exchange}' to publish to`);
     return taken > 0;
+  }
+
+  topology(): Promise<StoredTopology> {
+    return this.#file.read((database) => this.#topology.all(database));
+  }
+
+  unbind(binding: Binding): Promise<void> {
+    return this.#write((database) => this.#topology.unbind(database, binding));
+  }
+
+  deleteExchange(name: string): Promise<void> {
+    return this.#write((database) => this.#topology.deleteExchange(database, name));
   }
 
   size(queue: string): Promise<number> {

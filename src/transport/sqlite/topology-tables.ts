@@ -1,7 +1,9 @@
 import { OperationalError } from '../../core/errors.ts';
 import type { Database } from '../../sqlite/driver.ts';
+import type { Binding } from '../administration.ts';
 import type { Exchange, Queue } from '../topology.ts';
 import { checkExchangeType, route } from '../virtual/routing.ts';
+import type { StoredTopology } from '../virtual/store.ts';
 import type { TableNames } from './schema.ts';
 
 /** Where a message goes: a queue's row, and how long the queue keeps messages. */
@@ -107,6 +109,33 @@ export class TopologyTables {
     const rows = database.prepare(this.#bindings).all(exchange);
     const bindings = rows.map((row) => ({ routingKey: String(row.routing_key), queue: String(row.queue) }));
     return [...route(String(type), bindings, routingKey)].flatMap((name) => this.#target(database, name));
+  }
+
+  all(database: Database): StoredTopology {
+    const { queue, own } = this.#names;
+    const rows = (sql: string) => database.prepare(sql).all();
+    return {
+      exchanges: new Map(
+        rows(`SELECT name, type FROM ${own}exchange`).map((row) => [String(row.name), String(row.type)]),
+      ),
+      queues: new Set(rows(`SELECT name FROM ${queue}`).map((row) => String(row.name))),
+      bindings: rows(`SELECT exchange, routing_key, queue FROM ${own}binding`).map((row) => ({
+        exchange: String(row.exchange),
+        routingKey: String(row.routing_key),
+        queue: String(row.queue),
+      })),
+    };
+  }
+
+  unbind(database: Database, { exchange, routingKey, queue }: Binding): void {
+    database
+      .prepare(`DELETE FROM ${this.#names.own}binding WHERE exchange = ? AND routing_key = ? AND queue = ?`)
+      .run(exchange, routingKey, queue);
+  }
+
+  deleteExchange(database: Database, name: string): void {
+    database.prepare(`DELETE FROM ${this.#names.own}binding WHERE exchange = ?`).run(name);
+    database.prepare(`DELETE FROM ${this.#names.own}exchange WHERE name = ?`).run(name);
   }
 
   #target(database: Database, name: string): Target[] {

@@ -1,5 +1,7 @@
 import { OperationalError } from '../../core/errors.ts';
 import type { Channel, Connection } from '../transport.ts';
+import type { Administration } from '../administration.ts';
+import { VirtualAdministration } from './administration.ts';
 import { VirtualChannel } from './channel.ts';
 import type { MessageStore } from './store.ts';
 
@@ -27,6 +29,10 @@ export class VirtualConnection implements Connection {
     const channel = new VirtualChannel(this.#store, (closed) => this.#channels.delete(closed));
     this.#channels.add(channel);
     return Promise.resolve(channel);
+  }
+
+  administer(): Administration {
+    return new VirtualAdministration(this.#store);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Envelope } from '../../message/message.ts';
-import type { Exchange, Queue } from '../topology.ts';
+import type { Binding } from '../administration.ts';
+import type { Exchange, ExchangeType, Queue } from '../topology.ts';
 
 /** A queue that somebody wants messages of. */
 export interface Subscription {
@@ -21,6 +22,13 @@ export interface Taking {
   readonly messages: readonly TakenMessage[];
   /** Those of the asked queues that do not exist any more. */
   readonly gone: readonly string[];
+}
+
+/** Exchanges with their types, queues, and what binds them. */
+export interface StoredTopology {
+  readonly exchanges: ReadonlyMap<string, ExchangeType>;
+  readonly queues: ReadonlySet<string>;
+  readonly bindings: readonly Binding[];
 }
 
 /**
@@ -56,6 +64,11 @@ export interface MessageStore extends AsyncDisposable {
   /** Tells of a consumer, so that an auto-delete queue can go with its last one. Resolves when its messages come here. */
   consumerStarted(queue: Queue): Promise<void>;
   consumerStopped(queue: Queue): Promise<void>;
+  /** What was declared, as far as the broker keeps it. */
+  topology(): Promise<StoredTopology>;
+  unbind(binding: Binding): Promise<void>;
+  /** With its bindings. */
+  deleteExchange(name: string): Promise<void>;
   /** Calls back when there may be something to take. */
   onMessage(listener: () => void): Disposable;
 }

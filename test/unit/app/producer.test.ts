@@ -51,6 +51,7 @@ class Watched implements Transport {
     return {
       closed: connection.closed,
       openChannel: async () => this.#watch(await connection.openChannel()),
+      administer: () => connection.administer(),
       [Symbol.asyncDispose]: () => this.closing?.() ?? connection[Symbol.asyncDispose](),
     };
   }

@@ -31,6 +31,9 @@ const COMMANDS = [
   'events',
   'multi',
   'purge',
+  'list',
+  'amqp',
+  'migrate',
   'report',
   'config',
 ];
