@@ -12,6 +12,7 @@ import type { ResolvedSettings, Settings } from '../settings/settings.ts';
 import type { Transport } from '../transport/transport.ts';
 import { checkTaskOptions } from './annotations.ts';
 import type { TaskAttributes } from './annotations.ts';
+import { BUILTIN_TASKS } from './builtins.ts';
 import { checkCallOptions } from './call-options.ts';
 import { callerFile } from './call-site.ts';
 import type { Conf, SettingsPlace } from './conf.ts';
@@ -127,6 +128,7 @@ export class Celery {
       origin: 'environment',
       values: environmentSettings(processEnvironment()),
     });
+    for (const builtin of BUILTIN_TASKS) this.register(builtin);
     introduceApp(this);
   }
 
