@@ -71,11 +71,20 @@ export function decodeMeta(bytes: Buffer, serializer: string): ResultMeta {
     error: error ?? null,
     traceback,
     children: reader.children(),
-    dateDone: done === null ? null : new Date(parseIso(done)),
+    dateDone: done === null ? null : dateOf(done),
     groupId: reader.text('group_id'),
     parentId: reader.text('parent_id'),
     extended: reader.extended(),
   };
+}
+
+function dateOf(text: string): Date {
+  try {
+    return new Date(parseIso(text));
+  } catch (error) {
+    const shown = JSON.stringify(text.slice(0, 64));
+    throw new DecodeError(`a result document whose 'date_done' is ${shown}`, { cause: error });
+  }
 }
 
 class MetaReader {
