@@ -114,7 +114,7 @@ function digestOf(name: string): string {
 
 function innerOf(name: string): Signing['inner'] {
   // Python takes what was signed for text.
-  if (name === 'json' || name === 'yaml') return serializerByName(name);
+  if (name === 'json' || name === 'json-plain' || name === 'yaml') return serializerByName(name);
   throw new ImproperlyConfigured(`setupSecurity() signs json or yaml, not '${name}'`);
 }
 

@@ -4,7 +4,7 @@ import { jsonMembers } from './json-members.ts';
 import { msgpackMembers } from './msgpack-read.ts';
 import { mapHead } from './msgpack-write.ts';
 import type { EncodedValue } from './outcome.ts';
-import { decodeValue, encodeValue, serializerByName } from './registry.ts';
+import { decodeValue, encodeValue, isJson, serializerByName } from './registry.ts';
 import type { Serializer } from './serializer.ts';
 import { yamlMember } from './yaml-write.ts';
 
@@ -28,7 +28,7 @@ export interface DocumentMembers {
 /** @throws {EncodeError} when the serializer has no documents */
 export function documentWriter(serializerName: string): DocumentWriter {
   const serializer = serializerByName(serializerName);
-  if (serializer.name === 'json') return new JsonWriter();
+  if (isJson(serializerName)) return new JsonWriter(serializer);
   if (serializer.name === 'msgpack') return new PartsWriter(serializer, joinMsgpack);
   if (serializer.name === 'yaml') return new PartsWriter(serializer, joinYaml);
   throw new EncodeError(`results cannot be written by the serializer ${serializer.name}; use json`);
@@ -37,7 +37,7 @@ export function documentWriter(serializerName: string): DocumentWriter {
 /** @throws {DecodeError} when the bytes are no document in that serializer */
 export function documentMembers(bytes: Buffer, serializerName: string): DocumentMembers {
   const serializer = serializerByName(serializerName);
-  if (serializer.name === 'json') return new SlicedMembers(serializer, jsonMembers(bytes), isJsonNull);
+  if (isJson(serializerName)) return new SlicedMembers(serializer, jsonMembers(bytes), isJsonNull);
   if (serializer.name === 'msgpack')
     return new SlicedMembers(serializer, msgpackMembers(bytes), isMsgpackNil);
   return new DecodedMembers(serializer, serializer.parse(bytes));
@@ -45,8 +45,13 @@ export function documentMembers(bytes: Buffer, serializerName: string): Document
 
 /** Text is collected in one string: by far the most documents are these. */
 class JsonWriter implements DocumentWriter {
+  readonly #serializer: Serializer;
   readonly #parts: Buffer[] = [];
   #text = '{';
+
+  constructor(serializer: Serializer) {
+    this.#serializer = serializer;
+  }
 
   member(name: string, value: unknown): void {
     this.#text += `${this.#key(name)}${encodeJson(value)}`;
@@ -57,7 +62,10 @@ class JsonWriter implements DocumentWriter {
       this.member(name, null);
       return;
     }
-    this.#parts.push(Buffer.from(this.#text + this.#key(name), 'utf8'), bytesIn('json', value));
+    this.#parts.push(
+      Buffer.from(this.#text + this.#key(name), 'utf8'),
+      bytesIn(this.#serializer.name, value),
+    );
     this.#text = '';
   }
 

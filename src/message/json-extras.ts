@@ -21,6 +21,11 @@ export function dateExtra(date: Date): Extra {
   return { __type__: 'datetime', __value__: isoUtc(date) };
 }
 
+/** A Date as kombu before 5.3 writes a datetime in UTC: `2030-01-02T03:04:05Z`. @throws {InvalidTaskError} as above */
+export function dateText(date: Date): string {
+  return isoUtc(date).replace(/(\.0+)?\+00:00$/, 'Z');
+}
+
 /** The extra of bytes: as text where they are UTF-8, as kombu does. */
 export function bytesExtra(bytes: Uint8Array): Extra {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

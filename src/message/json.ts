@@ -1,10 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 
 import { DecodeError, EncodeError } from '../core/errors.ts';
-import { EXTRA_MARK, reviveExtras } from './json-extras.ts';
+import { bytesExtra, dateExtra, dateText, EXTRA_MARK, reviveExtras } from './json-extras.ts';
 import { readExactJson } from './json-read.ts';
-import { isPlain, writeJson } from './json-write.ts';
+import { isPlain, type JsonForms, writeJson } from './json-write.ts';
 import type { Serializer } from './serializer.ts';
+
+/** kombu's typed extras. */
+const TYPED: JsonForms = {
+  date: (date) => JSON.stringify(dateExtra(date)),
+  bytes: (bytes) => JSON.stringify(bytesExtra(bytes)),
+};
+
+const PLAIN: JsonForms = {
+  date: (date) => JSON.stringify(dateText(date)),
+  bytes: () => undefined,
+};
 
 /**
  * JSON as kombu reads and writes it.
@@ -23,11 +34,21 @@ export const jsonSerializer: Serializer = {
   revive: reviveJson,
 };
 
+/**
+ * JSON as kombu before 5.3 writes it, for clusters that have such a Python: a Date is text, bytes are refused. It is read as
+ * all JSON is.
+ */
+export const plainJsonSerializer: Serializer = {
+  ...jsonSerializer,
+  name: 'json-plain',
+  encode: (value) => Buffer.from(encodeJson(value, PLAIN), 'utf8'),
+};
+
 /** The JSON text of a value. @throws {EncodeError} which names the place of what cannot be written. */
-export function encodeJson(value: unknown): string {
+export function encodeJson(value: unknown, forms = TYPED): string {
   try {
     if (value === undefined) return 'null';
-    return isPlain(value) ? JSON.stringify(value) : writeJson(value);
+    return isPlain(value) ? JSON.stringify(value) : writeJson(value, forms);
   } catch (error) {
     if (error instanceof EncodeError) throw error;
     // A toJSON or getter of the user's that throws, or more text than a string holds.

@@ -1,6 +1,6 @@
 import { ContentDisallowed, DecodeError, ImproperlyConfigured } from '../core/errors.ts';
 import { decompress } from './compression.ts';
-import { jsonSerializer } from './json.ts';
+import { jsonSerializer, plainJsonSerializer } from './json.ts';
 import { msgpackSerializer } from './msgpack.ts';
 import type { EncodedValue } from './outcome.ts';
 import { rawSerializer } from './raw.ts';
@@ -20,6 +20,8 @@ export function registerSerializer(serializer: Serializer): void {
 for (const serializer of [jsonSerializer, msgpackSerializer, yamlSerializer, rawSerializer]) {
   registerSerializer(serializer);
 }
+// It only writes: to its readers it is JSON like any other.
+byName.set(plainJsonSerializer.name, plainJsonSerializer);
 
 /** What to do about serializers of Celery's that are not there. */
 const ABSENT: ReadonlyMap<string, string> = new Map([
@@ -37,6 +39,11 @@ export function serializerByName(name: string): Serializer {
   throw new ImproperlyConfigured(
     ABSENT.get(name) ?? `there is no serializer '${name}'; there are: ${[...byName.keys()].join(', ')}`,
   );
+}
+
+/** Whether a serializer writes JSON. @throws {ImproperlyConfigured} when there is no such serializer */
+export function isJson(name: string): boolean {
+  return serializerByName(name).contentType === jsonSerializer.contentType;
 }
 
 /**

@@ -17,6 +17,7 @@ const PAIRS = [
   { broker: 'rabbitmq', backend: 'rpc', resultSerializer: 'json' },
   { broker: 'rabbitmq', backend: 'redis', resultSerializer: 'msgpack' },
   { broker: 'redis', backend: 'redis', resultSerializer: 'json' },
+  { broker: 'redis', backend: 'rpc', resultSerializer: 'yaml' },
 ] as const;
 
 describe.runIf(hasRabbitmq && hasRedis && python !== undefined)(

@@ -362,6 +362,73 @@ return attempt(last)`,
   ],
 ];
 
+const callbacks: Case[] = [
+  [
+    'link: Python’s task and ours after ours, ours after Python’s',
+    `
+app.send_task('ts.add', [1, 2], link=[sig('py.note', 'linked'), sig('ts.note', 'linked')])
+app.send_task('py.add', [3, 4], link=sig('ts.note', 'linked'))
+return noted(['py.note', [3, 'linked']], ['ts.note', [3, 'linked']], ['ts.note', [7, 'linked']])`,
+    true,
+  ],
+  [
+    'link: callbacks of callbacks, from worker to worker',
+    `
+steps = [sig('ts.add', 1, 2), sig('py.add', 10), sig('ts.add', 100), sig('py.add', 1000), sig('ts.note', 'nested')]
+for before, after in zip(steps, steps[1:]):
+    before.link(after)
+steps[0].apply_async()
+return noted(['ts.note', [1113, 'nested']])`,
+    true,
+  ],
+  [
+    'link: an immutable one, and keyword arguments',
+    `
+app.send_task('ts.add', [1, 2], link=[app.signature('py.note', args=('alone',), kwargs={'text': 'named'}, immutable=True),
+                                      app.signature('ts.note', kwargs={'text': 'named'})])
+return noted(['py.note', ['alone', 'named']], ['ts.note', [3, 'named']])`,
+    true,
+  ],
+  [
+    'link: after a retry, once',
+    `
+app.send_task('ts.flaky', [2], link=sig('py.note', 'after a retry'))
+noted(['py.note', [2, 'after a retry']])
+return open(os.environ['NOTES']).read().count('after a retry')`,
+    1,
+  ],
+  [
+    'link_error: Python’s task and ours after ours, ours after Python’s',
+    `
+first = app.send_task('ts.fail', ['ValueError', 'x'], link_error=[sig('py.note', 'failed'), sig('ts.note', 'failed')])
+second = app.send_task('py.fail', ['ValueError'], link_error=sig('ts.note', 'failed'))
+return noted(['py.note', [first.id, 'failed']], ['ts.note', [first.id, 'failed']], ['ts.note', [second.id, 'failed']])`,
+    true,
+  ],
+  [
+    'link_error of a callback: after ours Python’s fails, and ours is told',
+    `
+failing = app.signature('py.fail', args=('ValueError', 'late'), immutable=True).set(task_id=str(uuid.uuid4()))
+failing.link_error(sig('ts.note', 'told'))
+app.send_task('ts.add', [1, 2], link=failing)
+return noted(['ts.note', [failing.options['task_id'], 'told']])`,
+    true,
+  ],
+  [
+    'on_error of a chain: the step that fails is ours, or Python’s',
+    `
+def ids(failing):
+    steps = chain(sig('py.add', 1, 2), failing.set(task_id=str(uuid.uuid4())), sig('ts.note', 'never'), sig('py.note', 'never'))
+    steps.on_error(sig('py.note' if failing.task == 'ts.fail' else 'ts.note', 'chain failed'))
+    steps.apply_async()
+    return failing.options['task_id']
+ours, theirs = [ids(app.signature(f'{side}.fail', args=('ValueError', 'x'), immutable=True)) for side in ('ts', 'py')]
+noted(['py.note', [ours, 'chain failed']], ['ts.note', [theirs, 'chain failed']])
+return open(os.environ['NOTES']).read().count('never')`,
+    0,
+  ],
+];
+
 /** All of a Python client and our worker. */
 export const PYTHON_CLIENT: readonly (readonly [group: string, cases: readonly Case[]])[] = [
   ['values', [...values, ...typed]],
@@ -369,4 +436,5 @@ export const PYTHON_CLIENT: readonly (readonly [group: string, cases: readonly C
   ['errors', errors],
   ['lives of tasks', lives],
   ['canvas', canvas],
+  ['callbacks', callbacks],
 ];

@@ -84,6 +84,11 @@ const typed: Case[] = [
     text(/'__type__': 'datetime'.*2030-01-02T03:04:05.678.*'__type__': 'bytes'/),
   ],
   [
+    'json-plain: a Date is text, as kombu 5.2 writes it',
+    call('py.kind', [[WHEN, new Date('2030-01-02T03:04:05Z')]], { serializer: 'json-plain' }),
+    "['2030-01-02T03:04:05.678000Z', '2030-01-02T03:04:05Z']",
+  ],
+  [
     'msgpack: bytes and dates',
     call('py.kind', [[Buffer.from([0xff, 0]), WHEN]], { serializer: 'msgpack' }),
     text(/^\[b'\\xff\\x00', Timestamp\(seconds=1893553445, nanoseconds=678000000\)\]$/),

@@ -3,7 +3,7 @@ import { decodeValue, encodeValue } from '../../src/message/registry.ts';
 import { python, runPython } from '../support/python.ts';
 
 const SERIALIZERS = ['json', 'msgpack', 'yaml'] as const;
-type Name = (typeof SERIALIZERS)[number];
+type Name = (typeof SERIALIZERS)[number] | 'json-plain';
 
 /** What Python gets, as its repr; an error here, or there, as its text. */
 interface ToPython {
@@ -11,6 +11,8 @@ interface ToPython {
   readonly value: unknown;
   readonly all?: string;
   readonly json?: string;
+  /** As `json` when left out. */
+  readonly 'json-plain'?: string;
   readonly msgpack?: string;
   readonly yaml?: string;
 }
@@ -68,6 +70,7 @@ const TO_PYTHON: readonly ToPython[] = [
     value: date,
     // kombu 5.3 and later make a datetime of it.
     json: "{'__type__': 'datetime', '__value__': '2030-01-02T03:04:05.678000+00:00'}",
+    'json-plain': "'2030-01-02T03:04:05.678000Z'",
     msgpack: 'Timestamp(seconds=1893553445, nanoseconds=678000000)',
     yaml: 'datetime.datetime(2030, 1, 2, 3, 4, 5, 678000, tzinfo=datetime.timezone.utc)',
   },
@@ -75,6 +78,7 @@ const TO_PYTHON: readonly ToPython[] = [
     what: 'bytes',
     value: bytes,
     json: "{'__type__': 'base64', '__value__': 'AP9B'}",
+    'json-plain': refused('bytes (use msgpack, or json for kombu 5.3 and later)', 'plain JSON'),
     msgpack: String.raw`b'\x00\xffA'`,
     yaml: String.raw`b'\x00\xffA'`,
   },
@@ -98,6 +102,7 @@ interface FromPython {
   readonly source: string;
   readonly all?: unknown;
   readonly json?: unknown;
+  readonly 'json-plain'?: unknown;
   readonly msgpack?: unknown;
   readonly yaml?: unknown;
 }
@@ -173,7 +178,7 @@ from kombu.serialization import dumps, loads
 l = [1]
 ts = msgpack.Timestamp(1, 500000000)
 def load(name, text):
-    types = {'json': 'application/json', 'msgpack': 'application/x-msgpack', 'yaml': 'application/x-yaml'}
+    types = {'json': 'application/json', 'json-plain': 'application/json', 'msgpack': 'application/x-msgpack', 'yaml': 'application/x-yaml'}
     body = base64.b64decode(text)
     return ascii(loads(body, types[name], 'binary' if name == 'msgpack' else 'utf-8', force=True))
 def dump(name, source):
@@ -194,9 +199,14 @@ interface Case {
 }
 const key = ({ what, serializer }: Case): string => `${serializer} ${what}`;
 
-function cases<T extends { readonly what: string }>(rows: readonly T[]): (T & Case)[] {
-  return rows.flatMap((row) => SERIALIZERS.map((serializer) => ({ ...row, serializer })));
+function cases<T extends { readonly what: string }>(
+  rows: readonly T[],
+  serializers: readonly Name[] = SERIALIZERS,
+): (T & Case)[] {
+  return rows.flatMap((row) => serializers.map((serializer) => ({ ...row, serializer })));
 }
+
+const toPythonCases = cases(TO_PYTHON, [...SERIALIZERS, 'json-plain']);
 
 describe.skipIf(python === undefined)('values between TypeScript and Python', () => {
   const toPython = new Map<string, string>();
@@ -205,7 +215,7 @@ describe.skipIf(python === undefined)('values between TypeScript and Python', ()
   beforeAll(async () => {
     const questions: Question[] = [];
     const answers: ((answer: string | null) => void)[] = [];
-    for (const row of cases(TO_PYTHON)) {
+    for (const row of toPythonCases) {
       try {
         const { bytes: body } = encodeValue(row.value, row.serializer);
         questions.push(['load', row.serializer, body.toString('base64')]);
@@ -222,8 +232,9 @@ describe.skipIf(python === undefined)('values between TypeScript and Python', ()
     replies.forEach((reply, index) => answers[index]!(reply));
   });
 
-  it.each(cases(TO_PYTHON))('to Python, $serializer: $what', (row) => {
-    expect(toPython.get(key(row))).toBe(row[row.serializer] ?? row.all);
+  it.each(toPythonCases)('to Python, $serializer: $what', (row) => {
+    const json = row.serializer === 'json-plain' ? row.json : undefined;
+    expect(toPython.get(key(row))).toBe(row[row.serializer] ?? json ?? row.all);
   });
 
   it.each(cases(FROM_PYTHON))('from Python, $serializer: $what', (row) => {

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { SUCCESS } from '../../core/states.ts';
+import { isJson } from '../../message/registry.ts';
 import { type ChordMember, type ChordPart, decodeMember, encodeMember } from '../chord.ts';
 import { CORRECT_SCRIPT, COUNT_SCRIPT } from './chord-script.ts';
 import type { RedisConnection } from './connection.ts';
@@ -107,7 +108,7 @@ export class Chords {
 
 /** How a member of that id may begin, as Python writes it and as others do; none where only Python could tell. */
 function beginnings(taskId: string, serializer: string): string[] {
-  if (serializer !== 'json') return [];
+  if (!isJson(serializer)) return [];
   const id = JSON.stringify(taskId);
   return [`[1, ${id}, "`, `[1,${id},"`];
 }

@@ -37,7 +37,7 @@ describe('registry', () => {
     expect(() => serializerByName('pickle')).toThrow('the serializer pickle is read by Python only');
     expect(() => serializerByName('auth')).toThrow('after app.setupSecurity()');
     expect(() => serializerByName('yml')).toThrow(
-      "there is no serializer 'yml'; there are: json, msgpack, yaml, raw",
+      "there is no serializer 'yml'; there are: json, msgpack, yaml, raw, json-plain",
     );
   });
 
