@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Celery } from './celery.ts';
+import { packageVersion } from '../core/package.ts';
 import { pythonRepr } from '../core/python-repr.ts';
 import { maskSecrets } from '../settings/mask.ts';
 import { changedSettings } from '../settings/resolve.ts';
@@ -15,7 +16,7 @@ export function bugReport(app: Celery, configFile?: string | null): string {
   const settings = Object.entries(maskSecrets(changedSettings(app.settingsLayers)));
   return [
     '',
-    `software -> celery-ts:${ownVersion()} node:${process.versions.node}`,
+    `software -> celery-ts:${packageVersion()} node:${process.versions.node}`,
     `            ${packageVersions().join(' ')}`,
     `platform -> system:${os.type()} arch:${os.machine()}`,
     `            kernel version:${os.release()} imp:Node.js`,
@@ -32,10 +33,6 @@ export function bugReport(app: Celery, configFile?: string | null): string {
 function loaderOf(app: Celery, configFile: string | null | undefined): string {
   if (configFile !== undefined) return `config file: ${configFile ?? 'none'}`;
   return `settings of: ${app.settingsLayers.map((layer) => layer.origin).join(', ')}`;
-}
-
-function ownVersion(): string {
-  return versionOf(import.meta.dirname);
 }
 
 function packageVersions(): string[] {

@@ -2,14 +2,14 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../core/package.ts';
 import { READY, READY_FD, READY_MARK } from './background.ts';
 import type { Context } from './context.ts';
 import { CliFailure, EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { printError } from './output.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../bin/celery-ts.js', import.meta.url));
+const PROGRAM = packageFile('bin/celery-ts.js');
 
 /** How the process in the background is started. */
 export interface DetachOptions {

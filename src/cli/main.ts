@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { CommanderError } from 'commander';
+import { packageVersion } from '../core/package.ts';
 import { buildProgram } from './commands.ts';
 import { CliFailure, EXIT } from './failure.ts';
 
@@ -17,7 +17,7 @@ export async function main(): Promise<void> {
 /** Parses and runs one command line; returns the exit code. */
 export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = buildProgram(version(), env, (code) => {
+  const program = buildProgram(packageVersion(), env, (code) => {
     exitCode = code;
   });
   try {
@@ -32,11 +32,6 @@ export async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Prom
     const { reportError, wantsStacks } = await import('./report-error.ts');
     return reportError(error, wantsStacks(argv, env));
   }
-}
-
-function version(): string {
-  const manifest = createRequire(import.meta.url)('../../package.json') as { version: string };
-  return manifest.version;
 }
 
 function written(stream: NodeJS.WriteStream): Promise<void> {

@@ -2,12 +2,12 @@ import type { ChildProcess as NodeChild } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { WorkerLostError } from '../core/errors.ts';
+import { packageFile } from '../core/package.ts';
 
-// As it is in the package, where this code too may run from src or build: a child runs plain JavaScript, and the copy of
-// celery-ts that the user's own `import` gets.
-const CHILD_MAIN = fileURLToPath(new URL('../../dist/pool/child-main.js', import.meta.url));
+// Also when this code runs from src or build, as in tests: a child runs plain JavaScript, and the copy of celery-ts that the
+// user's own `import` gets.
+const CHILD_MAIN = packageFile('dist/pool/child-main.js');
 
 // Options of the supervisor that a child must not repeat: a debugger's port is taken, and code given as text is the program
 // of the supervisor.

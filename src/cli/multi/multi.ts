@@ -1,6 +1,6 @@
 import os from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { ValueError } from '../../core/errors.ts';
+import { packageFile } from '../../core/package.ts';
 import type { Context } from '../context.ts';
 import { CliFailure, EXIT } from '../failure.ts';
 import { COLORS, count, createPaint } from '../output.ts';
@@ -14,7 +14,7 @@ import { readWords } from './words.ts';
 import type { TakesValue } from './words.ts';
 
 /** The program as the workers are started with. */
-const PROGRAM = fileURLToPath(new URL('../../../bin/celery-ts.js', import.meta.url));
+const PROGRAM = packageFile('bin/celery-ts.js');
 
 const RESERVED = ['--nosplash', '--quiet', '-q', '--verbose', '--no-color'];
 

@@ -1,6 +1,6 @@
 import { loadavg } from 'node:os';
 import type { EventDispatcher } from '../../app/event-dispatcher.ts';
-import { softwareInfo } from '../../core/version.ts';
+import { softwareInfo } from '../../core/package.ts';
 import type { WorkerState } from '../state.ts';
 
 /** What a heartbeat that somebody asked for says about the next one, as in Celery. */
