@@ -61,7 +61,7 @@ test.each([
   ['the app cannot be loaded', ['-c', '1'], {}, { THROW: '1' }, /no app today/],
   [
     'settings ask for another pool',
-    [],
+    ['-c', '1'],
     { 'celeryconfig.js': "export const worker_pool = 'solo'" },
     {},
     / ready\./,
