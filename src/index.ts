@@ -27,6 +27,8 @@ export type {
 } from './app/control-replies.ts';
 export type { ByNode, Inspect } from './app/inspect.ts';
 export type { ArgumentType, CommandHandler, CommandOptions, RemoteWorker } from './app/remote-command.ts';
+export { chain, chord, group, Group } from './app/compose.ts';
+export type { SkewOptions } from './app/compose.ts';
 export { Broadcast, Exchange, Queue } from './app/entities.ts';
 export type {
   BroadcastOptions as BroadcastQueueOptions,
@@ -64,6 +66,9 @@ export { AsyncResult } from './app/result.ts';
 export type { ResultTuple } from './message/outcome.ts';
 export type { Route, RouteFunction } from './app/routes.ts';
 export type { SecurityOptions } from './app/security.ts';
+export { Signature } from './app/signature.ts';
+export type { SignatureHost, SignatureOptions } from './app/signature.ts';
+export type { AcceptedBy, Accepting, AnySignature, HandleOf, ResultOf } from './app/signature-types.ts';
 export { sharedTask } from './app/shared-task.ts';
 export type { AnyTask, Task } from './app/task.ts';
 export {

@@ -5,7 +5,7 @@ import type { ApplyOptions } from './options.ts';
 const NAMES: { readonly [Name in keyof ApplyOptions]-?: true } = {
   ...{ kwargs: true, countdown: true, eta: true, expires: true, taskId: true, retries: true, signal: true },
   ...{ rootId: true, parentId: true, groupId: true, groupIndex: true, replacedTaskNesting: true },
-  ...{ chain: true, chord: true, link: true, linkError: true, addToParent: true },
+  ...{ chain: true, chord: true, link: true, linkError: true, addToParent: true, stamps: true },
   ...{ retry: true, retryPolicy: true, queue: true, exchange: true, routingKey: true, priority: true },
   ...{ serializer: true, compression: true, deliveryMode: true, headers: true, replyTo: true, shadow: true },
   ...{ timeLimit: true, softTimeLimit: true, ignoreResult: true, argsrepr: true, kwargsrepr: true },

@@ -3,6 +3,8 @@ import type { RetryPolicy } from '../core/retry.ts';
 import { newTaskId } from '../core/task-id.ts';
 import { etaIso, expiry, localTimeZone } from '../core/time.ts';
 import type { TimeContext } from '../core/time.ts';
+import { signatureJson } from '../canvas/signature.ts';
+import type { SignatureLike } from '../canvas/signature.ts';
 import type { Embed, Envelope, SignatureJson } from '../message/message.ts';
 import { buildTaskMessage } from '../message/protocol2.ts';
 import type { ResolvedSettings } from '../settings/settings.ts';
@@ -154,6 +156,7 @@ function message({ request, surroundings, routed, id, kwargs, lineage, ignoreRes
     origin: surroundings.origin,
     ignoreResult,
     replacedTaskNesting: options.replacedTaskNesting ?? 0,
+    ...(options.stamps && { stamps: options.stamps, stampedHeaders: Object.keys(options.stamps) }),
     replyTo: options.replyTo ?? backend.replyTo ?? surroundings.oid,
     deliveryMode: options.deliveryMode ?? routed.deliveryMode ?? deliveryModeOf(settings),
     priority: options.priority ?? priorityOf(request, routed, settings),
@@ -174,10 +177,13 @@ function embedOf({ link, linkError, chain, chord }: RoutedOptions): Embed {
 }
 
 function listOf(
-  signatures: SignatureJson | readonly SignatureJson[] | null | undefined,
+  signatures: SignatureLike | readonly SignatureLike[] | null | undefined,
 ): readonly SignatureJson[] | null {
   if (signatures === undefined || signatures === null) return null;
-  return Array.isArray(signatures) ? (signatures as readonly SignatureJson[]) : [signatures as SignatureJson];
+  const list = Array.isArray(signatures)
+    ? (signatures as readonly SignatureLike[])
+    : [signatures as SignatureLike];
+  return list.map(signatureJson);
 }
 
 /** The zone in which times are written: `timezone`, or UTC, or the machine's with `enable_utc` off. */

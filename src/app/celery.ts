@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type { ResultBackend } from '../backend/backend.ts';
+import type { SignatureLike } from '../canvas/signature.ts';
 import { LamportClock } from '../core/clock.ts';
 import { OperationalError } from '../core/errors.ts';
 import type { ResultTuple } from '../message/outcome.ts';
+import type { ResultMeta } from '../message/result-meta.ts';
 import { serializerByName } from '../message/registry.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import type { SettingsLayer } from '../settings/resolve.ts';
@@ -13,6 +15,7 @@ import type { Transport } from '../transport/transport.ts';
 import { checkTaskOptions } from './annotations.ts';
 import type { TaskAttributes } from './annotations.ts';
 import { BUILTIN_TASKS } from './builtins.ts';
+import { Canvas } from './canvas.ts';
 import { checkCallOptions } from './call-options.ts';
 import { callerFile } from './call-site.ts';
 import type { Conf, SettingsPlace } from './conf.ts';
@@ -38,7 +41,10 @@ import { AsyncResult } from './result.ts';
 import { resultHost } from './result-host.ts';
 import type { Router } from './routes.ts';
 import { type SecurityOptions, setupSecurity } from './security.ts';
-import { sendCall } from './send.ts';
+import { runCall, sendCall } from './send.ts';
+import type { SendHost, SendRequest } from './send.ts';
+import { makeSignature } from './signature.ts';
+import type { Signature, SignatureHost, SignatureOptions } from './signature.ts';
 import type {
   AnyTask,
   BoundTaskFunction,
@@ -88,6 +94,11 @@ export class Celery {
   readonly control: Control;
   /** What workers and clients tell while they work. */
   readonly events: Events;
+  /** Sends signatures of all kinds. */
+  readonly signatures: SignatureHost = new Canvas(
+    this,
+    (id, details) => new AsyncResult(this.#results, id, details),
+  );
   /** File of the module that made the app, when it has one. */
   readonly file: string | undefined;
 
@@ -99,6 +110,7 @@ export class Celery {
   readonly #discovered: TaskModule[] = [];
   readonly #origin = `gen${process.pid}@${hostname()}`;
   readonly #results = resultHost(this, () => this.#closing.signal);
+  readonly #sendHost: SendHost = { app: this, results: this.#results, origin: this.#origin };
   readonly #taskHost: TaskHost = this.#hostTasks();
   #configModule: string | undefined;
   #loadSecurity: (() => void) | undefined;
@@ -234,6 +246,26 @@ export class Celery {
   /** Calls a task by its name, with the options of its definition if this program has it. */
   call(name: string, args: readonly unknown[], options: ApplyOptions = {}): Promise<AsyncResult> {
     return this.#send(name, this.tasks.get(name), args, options);
+  }
+
+  /** Runs a task of this program here and now, whatever `task_always_eager` says. @throws {NotRegistered} */
+  runHere(name: string, args: readonly unknown[], options: ApplyOptions = {}): Promise<ResultMeta> {
+    return runCall(this.#request(name, this.tasks.get(name), args, options), this.#sendHost);
+  }
+
+  /**
+   * A call of a task by its name, not yet made; this program need not define it. Also what its JSON form says, that of Python.
+   *
+   * @example chain(add.s(2, 2), app.signature<number>('py.double')).delay()
+   * @throws {InvalidTaskError} it is no signature
+   * @throws {TypeError} there is no option of that name
+   */
+  signature<Result = unknown>(
+    task: string | SignatureLike,
+    args: readonly unknown[] = [],
+    options: SignatureOptions = {},
+  ): Signature<readonly unknown[], Result> {
+    return makeSignature<Result>(this.signatures, task, args, options);
   }
 
   /** The result of a call by its id. @param parent what it follows, e.g. the step before in a chain */
@@ -401,13 +433,19 @@ export class Celery {
     args: readonly unknown[],
     options: ApplyOptions,
   ): Promise<AsyncResult> {
+    return sendCall(this.#request(name, task, args, options), this.#sendHost);
+  }
+
+  #request(
+    name: string,
+    task: AnyTask | undefined,
+    args: readonly unknown[],
+    options: ApplyOptions,
+  ): SendRequest {
     const definition = task === undefined ? undefined : this.#definitions.get(name);
     const attributes = (): TaskAttributes | undefined =>
       definition === undefined ? undefined : this.#derived().attributesOf(definition);
-    return sendCall(
-      { name, task, args, options, attributes },
-      { app: this, results: this.#results, origin: this.#origin },
-    );
+    return { name, task, args, options, attributes };
   }
 
   #hostTasks(): TaskHost {
@@ -416,6 +454,7 @@ export class Celery {
       call: (task, args, options) => this.#send(task.name, task, args, options),
       resultOf: (task, id) => new AsyncResult(this.#results, id, { backend: task.options.backend }),
       directContext: (task, args) => directContext(this, task, args),
+      signatures: this.signatures,
     };
   }
 }

@@ -1,15 +1,16 @@
 import { hostname } from 'node:os';
+import { afterFailure, afterSuccess } from '../canvas/following.ts';
 import { createLogger } from '../core/logger.ts';
 import { FAILURE, IGNORED, REJECTED, SUCCESS } from '../core/states.ts';
 import { fromRemoteError } from '../message/remote-error.ts';
 import { decodeValue } from '../message/registry.ts';
 import { parseTaskHeaders } from '../message/protocol2.ts';
-import type { Embed, SignatureJson } from '../message/message.ts';
+import type { Embed } from '../message/message.ts';
 import type { EncodedValue, Outcome } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { PreparedCall } from './call.ts';
 import type { Celery } from './celery.ts';
-import { toCamelCase } from './option-names.ts';
+import { runFollowUps } from './eager-canvas.ts';
 import { createTracer } from './trace.ts';
 import type { TraceHooks, TraceJob } from './trace.ts';
 
@@ -43,7 +44,7 @@ export async function runEagerly(app: Celery, call: PreparedCall): Promise<Resul
   const meta = metaOf(job, outcome);
   if (isStored(app, call)) await app.backend.store(meta);
   if (outcome.kind === 'failure' && settings.task_eager_propagates) throw fromRemoteError(outcome.error);
-  await sendCallbacks(app, job.id, outcome);
+  await follow(app, meta, outcome);
   return meta;
 }
 
@@ -128,19 +129,13 @@ function metaOf(job: TraceJob, outcome: Outcome): ResultMeta {
   }
 }
 
-/** Sends what was linked to the task, as a worker would. */
-async function sendCallbacks(app: Celery, id: string, outcome: Outcome): Promise<void> {
+/** Runs what was linked to the task, and the rest of its chain, as workers would. */
+async function follow(app: Celery, meta: ResultMeta, outcome: Outcome): Promise<void> {
   if ((outcome.kind !== 'success' && outcome.kind !== 'failure') || outcome.embed === null) return;
   const embed = decodeValue(outcome.embed) as Embed;
-  const [signatures, first] =
-    outcome.kind === 'success' ? [embed.callbacks, decodeValue(outcome.result)] : [embed.errbacks, id];
-  for (const signature of signatures ?? []) await send(app, signature, first);
-}
-
-async function send(app: Celery, signature: SignatureJson, first: unknown): Promise<void> {
-  const { task, args, kwargs, immutable } = signature;
-  const options = Object.fromEntries(
-    Object.entries(signature.options).map(([name, value]) => [toCamelCase(name), value]),
-  );
-  await app.call(task, immutable ? args : [first, ...args], { ...options, kwargs });
+  const followUps =
+    outcome.kind === 'success'
+      ? afterSuccess(embed, decodeValue(outcome.result))
+      : afterFailure(embed.errbacks ?? [], meta.taskId);
+  await runFollowUps(app, followUps, meta);
 }

@@ -1,3 +1,4 @@
+import type { SignatureLike } from '../canvas/signature.ts';
 import type { SignatureJson } from '../message/message.ts';
 import type { Queue } from './entities.ts';
 
@@ -40,9 +41,9 @@ export interface PublishOptions {
   /** Headers of your own, read as `self.request.headers`. */
   readonly headers?: Readonly<Record<string, unknown>>;
   /** Called with the result as first argument when the task succeeds. */
-  readonly link?: SignatureJson | readonly SignatureJson[];
+  readonly link?: SignatureLike | readonly SignatureLike[];
   /** Called when the task fails. */
-  readonly linkError?: SignatureJson | readonly SignatureJson[];
+  readonly linkError?: SignatureLike | readonly SignatureLike[];
   /** Name shown in logs and events instead of the task's. */
   readonly shadow?: string;
   /** Hard limit in seconds: the process of the task is killed. */
@@ -76,6 +77,8 @@ export interface ApplyOptions extends PublishOptions {
   readonly retries?: number;
   readonly chain?: readonly SignatureJson[];
   readonly chord?: SignatureJson;
+  /** Marks of the task: its headers `stamped_headers` and `stamps`. */
+  readonly stamps?: Readonly<Record<string, unknown>>;
   readonly replacedTaskNesting?: number;
   /** Remember the call among the children of the task that is running. Default true. */
   readonly addToParent?: boolean;

@@ -2,6 +2,8 @@ import type { TaskAttributes } from './annotations.ts';
 import { prepareCall } from './call.ts';
 import type { PreparedCall } from './call.ts';
 import type { Celery } from './celery.ts';
+import { NotRegistered } from '../core/errors.ts';
+import type { ResultMeta } from '../message/result-meta.ts';
 import { errorRepr } from '../message/remote-error.ts';
 import { runningTask } from './current.ts';
 import type { ApplyOptions } from './options.ts';
@@ -34,10 +36,44 @@ export interface SendHost {
  * @throws {TypeError} the arguments do not fit
  * @throws {OperationalError} the broker cannot be reached
  */
-export async function sendCall(
+export async function sendCall(request: SendRequest, host: SendHost): Promise<AsyncResult> {
+  const { app, results, origin } = host;
+  const { call, backendUrl } = await decide(request, host);
+  const details = { backend: backendUrl, ignored: call.ignoreResult };
+  if (app.settings.task_always_eager && request.task !== undefined) {
+    const { runEagerly } = await import('./eager.ts');
+    const result = new AsyncResult(results, call.id, { ...details, meta: await runEagerly(app, call) });
+    remember(call, result);
+    return result;
+  }
+  const result = new AsyncResult(results, call.id, details);
+  const { backend } = result;
+  // Answers may go to another process: a callback is answered to whoever called the task it follows.
+  const isAnsweredHere = backend.can.shared || call.message.properties.replyTo === backend.replyTo;
+  // Before the message leaves: a fast worker answers before the broker confirms.
+  if (!call.ignoreResult && isAnsweredHere) await backend.expect(call.id);
+  await app.producer.publish(call.message, call.target, call.publish);
+  if (app.settings.task_send_sent_event) tellSent(app, call, origin);
+  remember(call, result);
+  return result;
+}
+
+/**
+ * Runs one call here instead of sending it.
+ * @throws {TypeError} the arguments do not fit
+ * @throws {NotRegistered} this program does not define the task
+ */
+export async function runCall(request: SendRequest, host: SendHost): Promise<ResultMeta> {
+  if (request.task === undefined) throw new NotRegistered(request.name);
+  const { call } = await decide(request, host);
+  const { runEagerly } = await import('./eager.ts');
+  return runEagerly(host.app, call);
+}
+
+async function decide(
   request: SendRequest,
-  { app, results, origin }: SendHost,
-): Promise<AsyncResult> {
+  { app, origin }: SendHost,
+): Promise<{ readonly call: PreparedCall; readonly backendUrl: string | null }> {
   const { name, task, args, options } = request;
   await app.ready();
   if (task !== undefined) checkArguments(task, args, options.kwargs ?? {});
@@ -49,22 +85,7 @@ export async function sendCall(
     { name, task, attributes, args, options },
     { settings, router, backend, origin, oid },
   );
-  const details = { backend: backendUrl, ignored: call.ignoreResult };
-  if (settings.task_always_eager && task !== undefined) {
-    const { runEagerly } = await import('./eager.ts');
-    const result = new AsyncResult(results, call.id, { ...details, meta: await runEagerly(app, call) });
-    remember(call, result);
-    return result;
-  }
-  const result = new AsyncResult(results, call.id, details);
-  // Answers may go to another process: a callback is answered to whoever called the task it follows.
-  const isAnsweredHere = backend.can.shared || call.message.properties.replyTo === backend.replyTo;
-  // Before the message leaves: a fast worker answers before the broker confirms.
-  if (!call.ignoreResult && isAnsweredHere) await backend.expect(call.id);
-  await app.producer.publish(call.message, call.target, call.publish);
-  if (settings.task_send_sent_event) tellSent(app, call, origin);
-  remember(call, result);
-  return result;
+  return { call, backendUrl };
 }
 
 /** Tells monitors of the call, which has left: what goes wrong with that is no matter of the caller. */

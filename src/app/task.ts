@@ -1,7 +1,11 @@
 import { checkCallOptions } from './call-options.ts';
+import { signatureMembers } from './task-signatures.ts';
+import type { Group } from './compose.ts';
 import type { ResolvedTaskOptions, ApplyOptions, AnyTaskOptions } from './options.ts';
 import type { TaskContext } from './request.ts';
 import type { AsyncResult } from './result.ts';
+import type { Signature, SignatureHost, SignatureOptions } from './signature.ts';
+import type { AnySignature, PartialArguments, RemainingArguments } from './signature-types.ts';
 
 /** Leading arguments of a list: what may be left out when keyword arguments fill the rest. */
 export type LeadingArguments<Args extends readonly unknown[]> =
@@ -43,8 +47,33 @@ export interface Task<Args extends readonly unknown[], Result, Returned = Result
    * @throws {OperationalError} the broker cannot be reached
    */
   applyAsync(...call: ApplyParameters<Args>): Promise<AsyncResult<Result>>;
+  /**
+   * Runs the task here and now, through its message, instead of in a worker; what it retries, calls back and replaces too.
+   * @throws {TypeError} the arguments do not fit the function's parameters, or there is no option of that name
+   */
+  apply(...call: ApplyParameters<Args>): Promise<AsyncResult<Result>>;
   /** The result of a call by its id. */
   AsyncResult(id: string): AsyncResult<Result>;
+  /**
+   * A call not yet made, with its last arguments or all: `add.s(2, 2)`, `add.s(2)`. What it follows, and whoever calls it, give
+   * the first ones.
+   */
+  s<const Given extends PartialArguments<Args>>(
+    ...given: Given
+  ): Signature<RemainingArguments<Args, Given>, Result>;
+  /** The same with all arguments, taking none of what it follows. */
+  si(...args: Args): Signature<readonly unknown[], Result>;
+  /** `s` with options: `add.signature([2, 2], { countdown: 3 })`. */
+  signature<const Given extends PartialArguments<Args>>(
+    args?: Given,
+    options?: SignatureOptions,
+  ): Signature<RemainingArguments<Args, Given>, Result>;
+  /** One task that runs the function on each of these, one after the other: the task `celery.map`. */
+  map(items: Iterable<Args[0]>): Signature<readonly unknown[], Result[]>;
+  /** The same, each item a list of arguments: the task `celery.starmap`. */
+  starmap(items: Iterable<Readonly<Args>>): Signature<readonly unknown[], Result[]>;
+  /** A group of tasks, each of which runs the function on at most `size` of these lists of arguments. */
+  chunks(items: Iterable<Readonly<Args>>, size: number): Group<readonly unknown[], Result[][]>;
 }
 
 /** Any task, whatever its types: what a registry holds. Its arguments are checked when it is called. */
@@ -55,7 +84,14 @@ export interface AnyTask {
   readonly run: TaskFunction;
   delay(...args: unknown[]): Promise<AsyncResult>;
   applyAsync(args?: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>;
+  apply(args?: readonly unknown[], options?: ApplyOptions): Promise<AsyncResult>;
   AsyncResult(id: string): AsyncResult;
+  s(...given: unknown[]): AnySignature;
+  si(...args: unknown[]): AnySignature;
+  signature(args?: readonly unknown[], options?: SignatureOptions): AnySignature;
+  map(items: Iterable<unknown>): AnySignature;
+  starmap(items: Iterable<readonly unknown[]>): AnySignature;
+  chunks(items: Iterable<readonly unknown[]>, size: number): AnySignature;
 }
 
 /** A function that may become a task. */
@@ -92,6 +128,7 @@ export interface TaskHost {
   resultOf(task: AnyTask, id: string): AsyncResult;
   /** `self` of a bound task that is called as a plain function. */
   directContext(task: AnyTask, args: readonly unknown[]): TaskContext;
+  readonly signatures: SignatureHost;
 }
 
 /** Makes the callable task of a definition. */
@@ -108,6 +145,7 @@ export function createTask(host: TaskHost, definition: TaskDefinition): AnyTask 
       return host.call(task, args, options);
     },
     AsyncResult: (id: string) => host.resultOf(task, id),
+    ...signatureMembers(host.signatures, definition.name),
   };
   for (const [name, value] of Object.entries(members)) Object.defineProperty(call, name, { value });
   Object.defineProperty(call, 'name', { value: definition.name });

@@ -1,3 +1,4 @@
+import type { SignatureLike } from '../canvas/signature.ts';
 import { Ignore, NotRegistered, Reject, Retry, SoftTimeLimitExceeded } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { saferepr, tupleRepr } from '../core/python-repr.ts';
@@ -14,6 +15,7 @@ import { runningTask } from './current.ts';
 import { toSnakeCase } from './option-names.ts';
 import { bindArguments } from './parameters.ts';
 import type { TaskRequest } from './request.ts';
+import { signatureList } from './signature-options.ts';
 import type { AnyTask } from './task.ts';
 
 /** What the tracer needs of a job. */
@@ -286,7 +288,7 @@ function nextOptions(retry: Retry): Readonly<Record<string, unknown>> {
 }
 
 function listOf(signatures: unknown): Embed['callbacks'] {
-  return (Array.isArray(signatures) ? signatures : [signatures]) as Embed['callbacks'];
+  return signatureList(signatures as SignatureLike | readonly SignatureLike[]);
 }
 
 function isEmpty({ callbacks, errbacks, chain, chord }: Embed): boolean {

@@ -114,15 +114,17 @@ function freezeChain(
   };
 }
 
-function freezeGroup(
+/** @param isNumbered - its members get their places */
+export function freezeGroup(
   node: GroupNode,
   placement: Placement,
   context: FreezeContext,
   parent: ResultNode | null,
+  isNumbered = true,
 ): Frozen<GroupNode> {
   const id = text(node.options['task_id']) ?? placement.groupId ?? context.newId();
-  const members = membersOf(node).map((member, groupIndex) =>
-    freeze(member, { groupId: placement.groupId, groupIndex }, context),
+  const members = membersOf(node).map((member, index) =>
+    freeze(member, { groupId: placement.groupId, groupIndex: isNumbered ? index : undefined }, context),
   );
   const options = { ...node.options, task_id: id, ...placedOptions(node.options, placement) };
   return {

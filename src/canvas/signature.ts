@@ -138,8 +138,7 @@ export function withArguments(node: CanvasNode, args: readonly unknown[], kwargs
   const given = (other: CanvasNode): CanvasNode => withArguments(other, args, kwargs);
   switch (node.kind) {
     case 'task':
-      if (node.immutable) return node;
-      return { ...node, args: [...args, ...node.args], kwargs: { ...node.kwargs, ...kwargs } };
+      return taskWithArguments(node, args, kwargs);
     case 'chain':
       return { ...node, tasks: node.tasks.map((task, index) => (index === 0 ? given(task) : task)) };
     case 'group':
@@ -147,6 +146,11 @@ export function withArguments(node: CanvasNode, args: readonly unknown[], kwargs
     case 'chord':
       return { ...node, header: { ...node.header, tasks: node.header.tasks.map(given) } };
   }
+}
+
+export function taskWithArguments(node: TaskNode, args: readonly unknown[], kwargs: Kwargs): TaskNode {
+  if (node.immutable) return node;
+  return { ...node, args: [...args, ...node.args], kwargs: { ...node.kwargs, ...kwargs } };
 }
 
 /** The same, taking no arguments of what it follows. */

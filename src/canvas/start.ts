@@ -1,8 +1,8 @@
 /** What is sent to start a canvas: the calls that can run now, each with what follows it, and the chords that wait for them. */
 import type { SignatureJson } from '../message/message.ts';
 import type { ResultTuple } from '../message/outcome.ts';
-import { freeze, placementOf, resultTuple } from './freeze.ts';
-import type { FreezeContext, Frozen, ResultNode } from './freeze.ts';
+import { freeze, freezeGroup, placementOf, resultTuple } from './freeze.ts';
+import type { FreezeContext, Frozen, Placement, ResultNode } from './freeze.ts';
 import { signaturesIn, withErrback, withLink } from './links.ts';
 import type { ErrbackPlaces } from './links.ts';
 import { withArguments, withOptions, writeSignature } from './signature.ts';
@@ -57,33 +57,55 @@ export function startOf(
   { args = [], kwargs = {}, options = {} }: Given,
   context: FreezeContext & ErrbackPlaces,
 ): CanvasStart {
-  const called = withCallOptions(withArguments(node, args, kwargs), options, context);
-  const { task_id, group_id, group_index, chord } = options;
-  const placement = placementOf({ task_id, group_id, group_index, chord });
-  const frozen = freeze(called, placement, context);
+  const start = called(node, { args, kwargs, options }, context);
+  const frozen = freezeStart(start.node, start.placement, context);
   const starting = new Starting(context);
-  const own = without(options, [...PLACED, ...(node.kind === 'task' ? [] : ['link', 'link_error'])]);
-  const child = starting.start(frozen, own);
+  const child = starting.start(frozen, callOptions(node, options));
   return { chords: starting.chords, calls: starting.calls, result: frozen.result, child };
 }
 
-/** They are in the signatures by then. */
+/** Celery numbers the members of a group where they are to be put in order: in a chord, and in what is sent later. */
+function freezeStart(node: CanvasNode, placement: Placement, context: FreezeContext): Frozen {
+  const isPlain = node.kind === 'group' && placement.chord === undefined;
+  return isPlain ? freezeGroup(node, placement, context, null, false) : freeze(node, placement, context);
+}
+
+/** A signature with what it is called with in it, and where it stands. @throws {TypeError} as `startOf` */
+export function called(
+  node: CanvasNode,
+  { args = [], kwargs = {}, options = {} }: Given,
+  places: ErrbackPlaces,
+): { readonly node: CanvasNode; readonly placement: Placement } {
+  const { task_id, group_id, group_index, chord } = options;
+  return {
+    node: withCallOptions(withArguments(node, args, kwargs), options, places),
+    placement: placementOf({ task_id, group_id, group_index, chord }),
+  };
+}
+
+/** Options of a call that go to the tasks that it sends; the others are in the signature by then. */
+export function callOptions(node: CanvasNode, options: SignatureOptions): SignatureOptions {
+  return without(options, [...PLACED, ...(node.kind === 'task' ? [] : ['link', 'link_error'])]);
+}
+
 const PLACED = ['task_id', 'group_id', 'group_index', 'chord', 'chain'];
 
 function withCallOptions(node: CanvasNode, options: SignatureOptions, places: ErrbackPlaces): CanvasNode {
   const rest = restOf(options);
-  let called = node;
+  let linked = node;
   if (node.kind !== 'task') {
     const [callbacks, errbacks] = [signaturesIn(options['link']), signaturesIn(options['link_error'])];
     if (node.kind === 'group' && callbacks.length + errbacks.length > 0) {
       throw new TypeError('A group has no callbacks of its own: use a chord, or link to its tasks.');
     }
-    for (const callback of callbacks) called = withLink(called, callback);
-    for (const errback of errbacks) called = withErrback(called, errback, places);
+    for (const callback of callbacks) linked = withLink(linked, callback);
+    for (const errback of errbacks) linked = withErrback(linked, errback, places);
   }
   const id = options['task_id'];
-  if (node.kind === 'group' && id !== undefined) called = withOptions(called, { task_id: id });
-  return rest.length === 0 ? called : sequence([called, ...rest]);
+  if (node.kind === 'group' && id !== undefined) linked = withOptions(linked, { task_id: id });
+  if (rest.length > 0) return sequence([linked, ...rest]);
+  // The last step of a chain says that nothing is left of it.
+  return Array.isArray(options['chain']) ? withOptions(linked, { chain: [] }) : linked;
 }
 
 /** Collects what is sent, from the top of a frozen canvas to the tasks that run first. */
@@ -126,7 +148,8 @@ class Starting {
   #startGroup(node: GroupNode, result: ResultNode, options: SignatureOptions): ResultTuple {
     const { groupId, chord } = { ...placementOf(node.options), groupId: result.id };
     const own = commonOptions(node);
-    node.tasks.forEach((member, groupIndex) => {
+    node.tasks.forEach((member, index) => {
+      const groupIndex = chord === undefined ? undefined : index;
       const placed = freeze(member, { groupId, groupIndex, chord }, this.#context);
       this.start(placed, { ...own, ...options });
     });
@@ -155,8 +178,7 @@ class Starting {
     options: SignatureOptions,
   ): ResultTuple | null {
     const empty = (result: ResultNode): unknown => (result.members ?? []).map(empty);
-    const called = withArguments(body, [results.map(empty)]);
-    return this.start(freeze(called, {}, this.#context), options);
+    return this.start(freeze(withArguments(body, [results.map(empty)]), {}, this.#context), options);
   }
 }
 

@@ -22,6 +22,7 @@ import { WorkerState } from './state.ts';
 import { Strategies } from './strategy.ts';
 import { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
+import { Workflow } from './workflow.ts';
 import type { WorkerOptions } from './options.ts';
 
 /** What the worker's boot and shutdown deal with. */
@@ -117,9 +118,10 @@ function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, s
     logger,
   });
   const bad = new BadMessages({ accept, logger, results, state, events });
-  const following = new Following({ app, results, hostname, accept, logger, signal: sending });
+  const following = new Following({ app, hostname, signal: sending });
+  const workflow = new Workflow({ app, following, results, accept, logger });
   const settlement = new Settlement({
-    ...{ results, following, bad, log, events, logger },
+    ...{ results, following, workflow, bad, log, events, logger },
     stopping: state.stopSignal,
   });
   const resultSerializer = settings.result_serializer;

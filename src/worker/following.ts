@@ -1,71 +1,60 @@
-import { isCallOption } from '../app/call-options.ts';
-import { toCamelCase } from '../app/option-names.ts';
-import type { ApplyOptions } from '../app/options.ts';
 import type { Celery } from '../app/celery.ts';
+import { sendCanvas } from '../app/canvas.ts';
+import type { ApplyOptions } from '../app/options.ts';
 import type { PublishTarget } from '../app/routes.ts';
-import { abandonedSteps, afterFailure, afterSuccess } from '../canvas/callbacks.ts';
-import type { FollowUp, FollowUps, Origin, Sender } from '../canvas/callbacks.ts';
-import type { Logger } from '../core/logger.ts';
-import type { Embed } from '../message/message.ts';
-import type { EncodedValue, RemoteError, ResultTuple, RetryRequest } from '../message/outcome.ts';
-import { decodeTaskBody } from '../message/protocol2.ts';
-import { DEFAULT_LIMITS, decodeValue } from '../message/registry.ts';
+import { toApplyOptions } from '../app/signature-options.ts';
+import { afterFailure, afterSuccess } from '../canvas/following.ts';
+import type { FollowUp } from '../canvas/following.ts';
+import type { SignatureOptions } from '../canvas/signature.ts';
+import { startOf } from '../canvas/start.ts';
+import type { Call } from '../canvas/start.ts';
+import { newTaskId } from '../core/task-id.ts';
+import type { Embed, SignatureJson } from '../message/message.ts';
+import type { EncodedValue, ResultTuple, RetryRequest } from '../message/outcome.ts';
+import { decodeValue } from '../message/registry.ts';
 import { nextRun } from './next-run.ts';
 import type { Request } from './request.ts';
-import type { Results } from './results.ts';
 
 /** The broker may be away for a while: a task that has run must not end without what follows it. */
 const UNTIL_SENT = { maxRetries: null, intervalStart: 0.2, intervalStep: 0.5, intervalMax: 5 } as const;
 
 export interface FollowingOptions {
   readonly app: Celery;
-  readonly results: Results;
   readonly hostname: string;
-  /** Content types that may be decoded. */
-  readonly accept: ReadonlySet<string>;
-  readonly logger: Logger;
   /** Gives up what could not be sent yet. */
   readonly signal: AbortSignal;
 }
 
-/** Sends what follows a task: its next run, its callbacks, the next step of its chain, its error callbacks; fails what never will. */
-export class Following implements Sender {
+/** The task that others follow. */
+export interface Origin {
+  readonly id: string;
+  readonly rootId: string;
+  /** Queue of the process that waits for results. */
+  readonly replyTo: string | undefined;
+  /** With `task_inherit_parent_priority`; null otherwise. */
+  readonly priority: number | null;
+}
+
+/** Sends what follows a task: its next run, its callbacks, the next step of its chain, its error callbacks. */
+export class Following {
   readonly #app: Celery;
-  readonly #results: Results;
   readonly #origin: string;
-  readonly #accept: ReadonlySet<string>;
-  readonly #logger: Logger;
   readonly #signal: AbortSignal;
 
-  constructor({ app, results, hostname, accept, logger, signal }: FollowingOptions) {
+  constructor({ app, hostname, signal }: FollowingOptions) {
     this.#app = app;
-    this.#results = results;
     this.#origin = `gen${process.pid}@${hostname.slice(hostname.indexOf('@') + 1)}`;
-    this.#accept = accept;
-    this.#logger = logger;
     this.#signal = signal;
   }
 
   /** @returns what was sent, as children of the task */
-  success(request: Request, embed: EncodedValue, result: EncodedValue): Promise<readonly ResultTuple[]> {
-    return this.#sendAll(request, afterSuccess(decodeValue(embed) as Embed, decodeValue(result)));
+  success(request: Request, embed: Embed, result: EncodedValue): Promise<readonly ResultTuple[]> {
+    return this.#startAll(afterSuccess(embed, decodeValue(result)), this.originOf(request));
   }
 
-  /** @param error - told to those who wait for the rest of the chain; null: it is not stored */
-  async failure(request: Request, embed: EncodedValue, error: RemoteError | null): Promise<void> {
-    await this.#afterFailure(request, decodeValue(embed) as Embed, error);
-  }
-
-  /** The same for a task whose process is gone: nobody has read its message yet. */
-  async unrunFailure(request: Request, error: RemoteError | null): Promise<void> {
-    let embed: Embed;
-    try {
-      ({ embed } = decodeTaskBody(request.envelope, this.#accept, DEFAULT_LIMITS));
-    } catch (error) {
-      this.#logger.error(`The error callbacks of ${request.label} cannot be read`, error);
-      return;
-    }
-    await this.#afterFailure(request, embed, error);
+  /** @param taskId - the one that has failed, also one that never ran */
+  async failure(errbacks: readonly SignatureJson[], taskId: string, origin: Origin): Promise<void> {
+    await this.#startAll(afterFailure(errbacks, taskId), origin);
   }
 
   /** Sends the next run of the task where this one came from, unless `retry()` names another place. */
@@ -77,50 +66,52 @@ export class Following implements Sender {
     });
   }
 
-  async send(call: FollowUp, origin: Origin): Promise<string> {
+  /** Sends what starts a signature. @returns what the task remembers of it as its child; null: nothing was to be sent */
+  async start({ node, given }: FollowUp, origin: Origin): Promise<ResultTuple | null> {
+    const { id, rootId, replyTo, priority } = origin;
+    const options: SignatureOptions = {
+      ...{ root_id: rootId, parent_id: id },
+      ...(priority !== null && { priority }),
+      ...given.options,
+    };
+    const chordHeader = this.#app.settings.task_allow_error_cb_on_chord_header;
+    const start = startOf(node, { ...given, options }, { newId: newTaskId, replyTo, chordHeader });
+    await sendCanvas(this.#app, start, (call) => this.#send(call));
+    return start.child;
+  }
+
+  originOf({ headers, envelope }: Request): Origin {
+    const { replyTo, priority } = envelope.properties;
+    const inherits = this.#app.settings.task_inherit_parent_priority;
+    return {
+      id: headers.id,
+      rootId: headers.root_id ?? headers.id,
+      replyTo,
+      priority: inherits ? (priority ?? null) : null,
+    };
+  }
+
+  async #startAll(followUps: readonly FollowUp[], origin: Origin): Promise<readonly ResultTuple[]> {
+    const children = await Promise.all(followUps.map((each) => this.start(each, origin)));
+    return children.filter((child) => child !== null);
+  }
+
+  async #send(call: Call): Promise<void> {
     const options: ApplyOptions = {
-      ...applyOptions(call.options),
+      ...toApplyOptions(call.options),
       kwargs: call.kwargs,
-      rootId: origin.rootId,
-      parentId: origin.id,
       addToParent: false,
-      ...(call.chain !== null && { chain: call.chain }),
       retry: true,
       retryPolicy: UNTIL_SENT,
       signal: this.#signal,
     };
     try {
-      return (await this.#app.call(call.task, call.args, options)).id;
+      await this.#app.call(call.task, call.args, options);
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       // The arguments do not fit the task: it is the one to fail, where it runs.
-      return (await this.#app.sendTask(call.task, call.args, options)).id;
+      await this.#app.sendTask(call.task, call.args, options);
     }
-  }
-
-  async #afterFailure(request: Request, embed: Embed, error: RemoteError | null): Promise<void> {
-    if (error !== null) await this.#results.storeAbandoned(abandonedSteps(embed), error);
-    await this.#sendAll(request, afterFailure(embed, request.id));
-  }
-
-  async #sendAll(request: Request, { calls, unsupported }: FollowUps): Promise<readonly ResultTuple[]> {
-    for (const part of unsupported) {
-      this.#logger.error(
-        `Task ${request.label} is part of a workflow that is not supported yet (${part}): it is not continued`,
-      );
-    }
-    const { headers, envelope } = request;
-    const origin = { id: headers.id, rootId: headers.root_id ?? headers.id };
-    const { replyTo } = envelope.properties;
-    const ids = await Promise.all(
-      calls.map((call) =>
-        this.send(
-          replyTo === undefined ? call : { ...call, options: { reply_to: replyTo, ...call.options } },
-          origin,
-        ),
-      ),
-    );
-    return ids.map((id) => [[id, null], null]);
   }
 
   #targetOf(request: Request, options: RetryRequest['options']): PublishTarget {
@@ -138,17 +129,8 @@ export class Following implements Sender {
       name: request.headers.task,
       args: [],
       kwargs: {},
-      options: applyOptions({ queue, exchange, routing_key: routingKey }),
+      options: toApplyOptions({ queue, exchange, routing_key: routingKey }),
       task: this.#app.tasks.get(request.headers.task),
     }).target;
   }
-}
-
-/** `apply_async` options in Celery's names as ours. */
-function applyOptions(options: Readonly<Record<string, unknown>>): ApplyOptions {
-  const entries = Object.entries(options)
-    .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => [toCamelCase(name), value] as const);
-  // A signature of another version may hold more than a call takes here.
-  return Object.fromEntries(entries.filter(([name]) => isCallOption(name)));
 }

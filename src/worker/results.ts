@@ -1,6 +1,6 @@
 import type { Logger } from '../core/logger.ts';
 import { FAILURE, READY_STATES } from '../core/states.ts';
-import type { AbandonedStep } from '../canvas/callbacks.ts';
+import type { AbandonedTask } from '../canvas/abandon.ts';
 import type { ReplyAddress, ResultBackend } from '../backend/backend.ts';
 import type { Envelope, TaskHeaders } from '../message/message.ts';
 import type { EncodedValue, RemoteError, ResultTuple } from '../message/outcome.ts';
@@ -57,12 +57,16 @@ export class Results {
     await this.#backendFor(request.options.backend).store(meta, replyAddress(envelope, headers));
   }
 
-  /** FAILURE of the steps that would have followed a failed one. @throws {BackendStoreError} */
-  async storeAbandoned(steps: readonly AbandonedStep[], error: RemoteError): Promise<void> {
+  /** FAILURE, or REVOKED, of the tasks that would have followed a failed one. @throws {BackendStoreError} */
+  async storeAbandoned(
+    tasks: readonly AbandonedTask[],
+    error: RemoteError,
+    status: string = FAILURE,
+  ): Promise<void> {
     await Promise.all(
-      steps.map(({ id, groupId, replyTo }) =>
+      tasks.map(({ id, groupId, replyTo }) =>
         this.#backendFor(null).store(
-          { ...failureMeta(id, error), groupId },
+          { ...failureMeta(id, error), status, groupId },
           replyTo === null ? undefined : { replyTo, correlationId: id },
         ),
       ),

@@ -19,12 +19,14 @@ import type { Request } from './request.ts';
 import type { Results } from './results.ts';
 import type { TaskEvents } from './task-events.ts';
 import type { TaskLog } from './task-log.ts';
+import type { Workflow } from './workflow.ts';
 
 type Ended<Kind extends Outcome['kind']> = Extract<Outcome, { kind: Kind }>;
 
 export interface SettlementOptions {
   readonly results: Results;
   readonly following: Following;
+  readonly workflow: Workflow;
   readonly bad: BadMessages;
   readonly log: TaskLog;
   readonly events: TaskEvents;
@@ -49,6 +51,7 @@ const GIVE_BACK: RetryPolicy = {
 export class Settlement {
   readonly #results: Results;
   readonly #following: Following;
+  readonly #workflow: Workflow;
   readonly #bad: BadMessages;
   readonly #log: TaskLog;
   readonly #events: TaskEvents;
@@ -57,9 +60,10 @@ export class Settlement {
   /** Ends in a row that could not be recorded, those of tasks that ran at the same time counted once. */
   #failures = 0;
 
-  constructor({ results, following, bad, log, events, logger, stopping }: SettlementOptions) {
+  constructor({ results, following, workflow, bad, log, events, logger, stopping }: SettlementOptions) {
     this.#results = results;
     this.#following = following;
+    this.#workflow = workflow;
     this.#bad = bad;
     this.#log = log;
     this.#events = events;
@@ -84,8 +88,7 @@ export class Settlement {
     this.#log.discarded(request);
     this.#events.revoked(request, reason);
     try {
-      if (storesErrors(request))
-        await this.#storeError(request, REVOKED, toRemoteError(new TaskRevokedError(reason)));
+      await this.#endRevoked(request, new TaskRevokedError(reason));
       await request.settle('ack');
     } catch (error) {
       await this.#giveUp(request, error);
@@ -121,10 +124,12 @@ export class Settlement {
   async #succeed(request: Request, outcome: Ended<'success'>): Promise<void> {
     const { result, call } = outcome;
     let { children } = outcome;
-    if (outcome.embed !== null) {
-      children = [...children, ...(await this.#following.success(request, outcome.embed, result))];
+    const { embed } = outcome;
+    if (embed !== null) {
+      children = [...children, ...(await this.#workflow.follow(request, embed, result))];
     }
     if (!ignoresResult(request)) await this.#results.store(request, SUCCESS, { result, children, call });
+    if (embed !== null) await this.#workflow.succeeded(request, embed, result);
     await request.settle('ack');
     this.#log.succeeded(request, outcome);
     this.#events.succeeded(request, outcome);
@@ -138,7 +143,8 @@ export class Settlement {
       await this.#results.store(request, FAILURE, { error, traceback: error.traceback, children, call });
     }
     if (outcome.embed !== null) {
-      await this.#following.failure(request, outcome.embed, storesErrors(request) ? error : null);
+      const failure = { error, status: FAILURE, isStored: storesErrors(request) };
+      await this.#workflow.failed(request, outcome.embed, failure);
     }
     const acknowledged = request.options.acksOnFailureOrTimeout && unreadable === undefined;
     if (!acknowledged) this.#events.rejected(request, false);
@@ -170,9 +176,7 @@ export class Settlement {
 
   async #terminate(request: Request, { signal }: Ended<'terminated'>): Promise<void> {
     this.#events.revoked(request, { signal });
-    if (storesErrors(request)) {
-      await this.#storeError(request, REVOKED, toRemoteError(new TaskRevokedError('terminated')));
-    }
+    await this.#endRevoked(request, new TaskRevokedError('terminated'));
     await request.settle('ack');
   }
 
@@ -195,7 +199,16 @@ export class Settlement {
   async #failUnended(request: Request, error: RemoteError): Promise<void> {
     const isStored = storesErrors(request);
     if (isStored) await this.#storeError(request, FAILURE, error);
-    await this.#following.unrunFailure(request, isStored ? { ...error, traceback: null } : null);
+    const failure = { error: { ...error, traceback: null }, status: FAILURE, isStored };
+    await this.#workflow.unrun(request, failure, { callsErrbacks: true });
+  }
+
+  /** What waits for it must not wait for ever. In Celery, too, its error callbacks are not called. */
+  async #endRevoked(request: Request, revoked: TaskRevokedError): Promise<void> {
+    const isStored = storesErrors(request);
+    const error = { ...toRemoteError(revoked), traceback: null };
+    if (isStored) await this.#storeError(request, REVOKED, error);
+    await this.#workflow.unrun(request, { error, status: REVOKED, isStored }, { callsErrbacks: false });
   }
 
   async #storeError(request: Request, status: string, error: RemoteError): Promise<void> {

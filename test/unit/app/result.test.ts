@@ -319,7 +319,7 @@ describe('task_always_eager', () => {
     const result = await outer.applyAsync([], { link });
     expect(seen).toEqual([
       ['inner', result.id],
-      [result.id, null],
+      [result.id, result.id],
     ]);
     expect(await result.children()).toHaveLength(1);
   });

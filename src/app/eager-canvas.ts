@@ -1,0 +1,170 @@
+import { freeze, text } from '../canvas/freeze.ts';
+import { afterFailure } from '../canvas/following.ts';
+import type { FollowUp } from '../canvas/following.ts';
+import { abandoned } from '../canvas/abandon.ts';
+import type { CanvasNode, ChordNode, GroupNode, SignatureOptions, TaskNode } from '../canvas/signature.ts';
+import { withArguments } from '../canvas/signature.ts';
+import { called, callOptions } from '../canvas/start.ts';
+import type { Given } from '../canvas/start.ts';
+import { stepsOf, without } from '../canvas/steps.ts';
+import { ChordError } from '../core/errors.ts';
+import { FAILURE, SUCCESS } from '../core/states.ts';
+import { decodeValue } from '../message/registry.ts';
+import { errorRepr, fromRemoteError, toRemoteError } from '../message/remote-error.ts';
+import type { ResultMeta } from '../message/result-meta.ts';
+import type { Celery } from './celery.ts';
+import type { AnyResult } from './result-options.ts';
+import { toApplyOptions } from './signature-options.ts';
+
+/** How a part of a canvas has ended. */
+interface Ended {
+  readonly result: AnyResult;
+  /** Of a group the list of its members' values. */
+  readonly value: unknown;
+  /** Of the first task in it that has failed; undefined when none did. */
+  readonly failure: ResultMeta | undefined;
+}
+
+/**
+ * Runs a canvas here and now (`task_always_eager`, `apply`): one task after the other, in the order in which workers would begin
+ * them.
+ * @throws the error of a task, with `task_eager_propagates`
+ */
+export async function runCanvas(app: Celery, node: CanvasNode, given: Given): Promise<AnyResult> {
+  const { ids, chordHeader } = app.signatures;
+  const start = called(node, given, { chordHeader });
+  const frozen = freeze(start.node, start.placement, ids);
+  return (await new EagerCanvas(app).run(frozen.node, callOptions(node, given.options ?? {}), null)).result;
+}
+
+/** Runs what follows a task that has run here. */
+export async function runFollowUps(
+  app: Celery,
+  followUps: readonly FollowUp[],
+  parent: ResultMeta,
+): Promise<void> {
+  for (const { node, given } of followUps) {
+    await runCanvas(app, node, { ...given, options: { parent_id: parent.taskId, ...given.options } });
+  }
+}
+
+class EagerCanvas {
+  readonly #app: Celery;
+
+  constructor(app: Celery) {
+    this.#app = app;
+  }
+
+  run(node: CanvasNode, options: SignatureOptions, parent: AnyResult | null): Promise<Ended> {
+    switch (node.kind) {
+      case 'task':
+        return this.#runTask(node, options, parent);
+      case 'chain':
+        return this.#runSteps(stepsOf(node), options, parent);
+      case 'group':
+        return this.#runGroup(node, options, parent);
+      case 'chord':
+        return this.#runChord(node, options, parent);
+    }
+  }
+
+  async #runTask(node: TaskNode, options: SignatureOptions, parent: AnyResult | null): Promise<Ended> {
+    // The chord is counted by whoever runs it.
+    const own = without({ ...node.options, ...options }, ['chord']);
+    const meta = await this.#app.runHere(node.task, node.args, {
+      ...toApplyOptions(own),
+      kwargs: node.kwargs,
+    });
+    return this.#ended(meta, parent);
+  }
+
+  async #runSteps(
+    steps: readonly CanvasNode[],
+    options: SignatureOptions,
+    parent: AnyResult | null,
+  ): Promise<Ended> {
+    const [first, ...rest] = steps;
+    if (first === undefined) throw new TypeError('A chain without steps cannot be run.');
+    let last = await this.run(first, options, parent);
+    for (const step of rest) {
+      last =
+        last.failure === undefined
+          ? await this.run(withArguments(step, [last.value]), {}, last.result)
+          : this.#unrun(step, last.failure, last.result);
+    }
+    return last;
+  }
+
+  async #runGroup(node: GroupNode, options: SignatureOptions, parent: AnyResult | null): Promise<Ended> {
+    const id = text(node.options['task_id']) ?? '';
+    const members: Ended[] = [];
+    for (const [index, task] of node.tasks.entries()) {
+      const { node: placed } = freeze(task, { groupId: id, groupIndex: index }, this.#app.signatures.ids);
+      members.push(await this.run(placed, options, null));
+    }
+    return {
+      result: this.#app.GroupResult(
+        id,
+        members.map(({ result }) => result),
+        parent,
+      ),
+      value: members.map(({ value }) => value),
+      failure: members.find(({ failure }) => failure !== undefined)?.failure,
+    };
+  }
+
+  async #runChord(node: ChordNode, options: SignatureOptions, parent: AnyResult | null): Promise<Ended> {
+    const header = await this.#runGroup(node.header, options, parent);
+    if (header.failure === undefined) {
+      return this.run(withArguments(node.body, [header.value]), options, header.result);
+    }
+    const { taskId, error } = header.failure;
+    const cause = error === null ? undefined : fromRemoteError(error);
+    const chordError = new ChordError(`Dependency ${taskId} raised ${errorRepr(cause)}`, { cause });
+    const failed = this.#unrun(
+      node.body,
+      { ...header.failure, error: toRemoteError(chordError) },
+      header.result,
+    );
+    for (const { taskId: id, errbacks } of abandoned(node.body).errbacks) {
+      await runFollowUps(this.#app, afterFailure(errbacks, id), { ...header.failure, taskId: id });
+    }
+    if (this.#app.settings.task_eager_propagates) throw chordError;
+    return failed;
+  }
+
+  /** What never runs ends like the task that it would have followed. */
+  #unrun(node: CanvasNode, failure: ResultMeta, parent: AnyResult | null): Ended {
+    switch (node.kind) {
+      case 'task': {
+        const taskId = text(node.options['task_id']) ?? '';
+        return this.#ended({ ...failure, taskId, status: FAILURE, children: null }, parent);
+      }
+      case 'chain': {
+        const ends = stepsOf(node).reduce<Ended | undefined>(
+          (before, step) => this.#unrun(step, failure, before?.result ?? parent),
+          undefined,
+        );
+        return ends ?? { result: this.#app.GroupResult(''), value: null, failure };
+      }
+      case 'group': {
+        const members = node.tasks.map((task) => this.#unrun(task, failure, null).result);
+        const id = text(node.options['task_id']) ?? '';
+        return { result: this.#app.GroupResult(id, members, parent), value: null, failure };
+      }
+      case 'chord': {
+        const header = this.#unrun(node.header, failure, parent);
+        return this.#unrun(node.body, failure, header.result);
+      }
+    }
+  }
+
+  #ended(meta: ResultMeta, parent: AnyResult | null): Ended {
+    const value = meta.result === null ? null : decodeValue(meta.result);
+    return {
+      result: this.#app.signatures.endedResult(meta, parent),
+      value,
+      failure: meta.status === SUCCESS ? undefined : meta,
+    };
+  }
+}

@@ -1,0 +1,152 @@
+import type { Celery } from '../app/celery.ts';
+import { abandoned } from '../canvas/abandon.ts';
+import type { AbandonedMember } from '../canvas/abandon.ts';
+import { endMember } from '../canvas/chord-end.ts';
+import type { ChordVerdict } from '../canvas/chord-end.ts';
+import { readSignature } from '../canvas/signature.ts';
+import type { CanvasNode } from '../canvas/signature.ts';
+import { sequence } from '../canvas/steps.ts';
+import type { ChordMember } from '../backend/chord.ts';
+import { BackendError, ChordError, OperationalError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { FAILURE, SUCCESS } from '../core/states.ts';
+import type { Embed, SignatureJson } from '../message/message.ts';
+import type { EncodedValue, RemoteError, ResultTuple } from '../message/outcome.ts';
+import { decodeTaskBody } from '../message/protocol2.ts';
+import { DEFAULT_LIMITS, decodeValue } from '../message/registry.ts';
+import { errorRepr, fromRemoteError, toRemoteError } from '../message/remote-error.ts';
+import type { Following, Origin } from './following.ts';
+import type { Request } from './request.ts';
+import type { Results } from './results.ts';
+
+export interface WorkflowOptions {
+  readonly app: Celery;
+  readonly following: Following;
+  readonly results: Results;
+  /** Content types that may be decoded. */
+  readonly accept: ReadonlySet<string>;
+  readonly logger: Logger;
+}
+
+/** How a task ended that has failed, for those who wait for it. */
+export interface Failure {
+  readonly error: RemoteError;
+  /** FAILURE or REVOKED. */
+  readonly status: string;
+  /** The state of the task itself is stored, and so are those of the tasks that would have followed. */
+  readonly isStored: boolean;
+}
+
+/** Goes on with the workflow that a task is part of: its callbacks, its chain, its chord; or ends it with the task's failure. */
+export class Workflow {
+  readonly #app: Celery;
+  readonly #following: Following;
+  readonly #results: Results;
+  readonly #accept: ReadonlySet<string>;
+  readonly #logger: Logger;
+
+  constructor({ app, following, results, accept, logger }: WorkflowOptions) {
+    this.#app = app;
+    this.#following = following;
+    this.#results = results;
+    this.#accept = accept;
+    this.#logger = logger;
+  }
+
+  /** Before the result is stored. @returns what was sent, as children of the task */
+  follow(request: Request, embed: EncodedValue, result: EncodedValue): Promise<readonly ResultTuple[]> {
+    return this.#following.success(request, decodeValue(embed) as Embed, result);
+  }
+
+  /** After the result is stored: the chord is told. */
+  async succeeded(request: Request, embed: EncodedValue, result: EncodedValue): Promise<void> {
+    const { chord } = decodeValue(embed) as Embed;
+    await this.#end(request, chord, { taskId: request.id, status: SUCCESS, result, error: null });
+  }
+
+  /** The task has failed: its chord is told, what would have followed fails with it, its error callbacks are called. */
+  async failed(request: Request, embed: EncodedValue, failure: Failure): Promise<void> {
+    await this.#failed(request, decodeValue(embed) as Embed, failure);
+  }
+
+  /** The same for a task that nobody has run, or whose process is gone: nobody has read its message yet. */
+  async unrun(
+    request: Request,
+    failure: Failure,
+    options: { readonly callsErrbacks: boolean },
+  ): Promise<void> {
+    let embed: Embed;
+    try {
+      ({ embed } = decodeTaskBody(request.envelope, this.#accept, DEFAULT_LIMITS));
+    } catch (error) {
+      this.#logger.error(`What follows ${request.label} cannot be read`, error);
+      return;
+    }
+    await this.#failed(request, options.callsErrbacks ? embed : { ...embed, errbacks: null }, failure);
+  }
+
+  async #failed(request: Request, embed: Embed, failure: Failure): Promise<void> {
+    const { error, status } = failure;
+    const origin = this.#following.originOf(request);
+    await this.#end(request, embed.chord, { taskId: request.id, status, result: null, error });
+    const rest = (embed.chain ?? []).map(readSignature).reverse();
+    if (rest.length > 0) await this.#abandon(sequence(rest), failure, origin);
+    await this.#following.failure(embed.errbacks ?? [], request.id, origin);
+  }
+
+  async #end(request: Request, chord: SignatureJson | null, member: ChordMember): Promise<void> {
+    const { group, group_index: groupIndex } = request.headers;
+    if (chord === null || group === null) return;
+    await this.#count({ ...member, groupId: group, groupIndex }, chord, this.#following.originOf(request));
+  }
+
+  async #count(part: Parameters<typeof endMember>[1], chord: SignatureJson, origin: Origin): Promise<void> {
+    const { backend } = this.#app;
+    if (!backend.can.chords) {
+      this.#logger.error(
+        `Task ${part.taskId} is member of a chord, which the result backend ${backend.url} cannot count: its body is not sent`,
+      );
+      return;
+    }
+    const verdict = await endMember(backend, part);
+    if (verdict === undefined) return;
+    await this.#finish(readSignature(chord), part.groupId, verdict, origin);
+    await backend.endChord(part.groupId);
+  }
+
+  async #finish(body: CanvasNode, groupId: string, verdict: ChordVerdict, origin: Origin): Promise<void> {
+    if (verdict.kind === 'error') {
+      await this.#failBody(body, groupId, verdict.error, origin);
+      return;
+    }
+    try {
+      await this.#following.start({ node: body, given: { args: [verdict.values] } }, origin);
+    } catch (error) {
+      if (error instanceof OperationalError || error instanceof BackendError) throw error;
+      const failure = new ChordError(`Callback error: ${errorRepr(error)}`, { cause: error });
+      await this.#failBody(body, groupId, toRemoteError(failure), origin);
+    }
+  }
+
+  async #failBody(body: CanvasNode, groupId: string, error: RemoteError, origin: Origin): Promise<void> {
+    this.#logger.error(`Chord '${groupId}' raised: ${errorRepr(fromRemoteError(error))}`);
+    const { errbacks } = await this.#abandon(body, { error, status: FAILURE, isStored: true }, origin);
+    for (const { taskId, errbacks: mine } of errbacks) {
+      // In Celery, too, an error callback of a body that never ran belongs to no other task than that.
+      await this.#following.failure(mine, taskId, { ...origin, id: taskId, rootId: taskId });
+    }
+  }
+
+  async #abandon(node: CanvasNode, failure: Failure, origin: Origin): Promise<ReturnType<typeof abandoned>> {
+    const left = abandoned(node);
+    const { error, status, isStored } = failure;
+    if (isStored) await this.#results.storeAbandoned(left.tasks, error, status);
+    for (const member of left.members) await this.#endAbandoned(member, failure, origin);
+    return left;
+  }
+
+  #endAbandoned(member: AbandonedMember, { error, status }: Failure, origin: Origin): Promise<void> {
+    const { taskId, groupId, groupIndex, chord } = member;
+    return this.#count({ taskId, groupId, groupIndex, status, result: null, error }, chord, origin);
+  }
+}
