@@ -60,6 +60,18 @@ export class GroupResult<Results extends readonly unknown[] = readonly unknown[]
     return collectFrom(this, options);
   }
 
+  /**
+   * The same tree in the DOT language of Graphviz, for `dot -Tsvg`.
+   * @throws {IncompleteStream} one of them has not ended, unless `intermediate`
+   */
+  async graph(options: TreeOptions = {}): Promise<string> {
+    const [{ resultGraph }, { writeDot }] = await Promise.all([
+      import('./result-graph.ts'),
+      import('../core/dot.ts'),
+    ]);
+    return writeDot(await resultGraph(this, options));
+  }
+
   /** The id. */
   override toString(): string {
     return this.id;

@@ -29,6 +29,8 @@ export interface AnyResult {
 /** The result of a task, for those that must not import its class. */
 export interface TaskResult extends AnyResult {
   readonly ignored: boolean;
+  state(): Promise<State>;
+  name(): Promise<string | null>;
   wait(options: GetOptions): Promise<ResultMeta>;
 }
 

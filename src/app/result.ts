@@ -207,6 +207,18 @@ export class AsyncResult<Result = unknown> implements TaskResult {
     await this.#host.revoke(options.tree === true ? await idsOfTree(this) : this.id, options);
   }
 
+  /**
+   * The same tree in the DOT language of Graphviz, for `dot -Tsvg`.
+   * @throws {IncompleteStream} one of them has not ended, unless `intermediate`
+   */
+  async graph(options: TreeOptions = {}): Promise<string> {
+    const [{ resultGraph }, { writeDot }] = await Promise.all([
+      import('./result-graph.ts'),
+      import('../core/dot.ts'),
+    ]);
+    return writeDot(await resultGraph(this, options));
+  }
+
   /** The id. */
   toString(): string {
     return this.id;

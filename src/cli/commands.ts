@@ -4,6 +4,7 @@ import type { CallOptions } from './call.ts';
 import { CliCommand } from './command.ts';
 import type { Context } from './context.ts';
 import { addEvents } from './events-command.ts';
+import { addGraph } from './graph-command.ts';
 import { commaList, float, text, valued } from './options.ts';
 import { addMulti } from './multi-command.ts';
 import type { PurgeOptions } from './purge.ts';
@@ -63,6 +64,7 @@ export function buildProgram(version: string, env: Context['env'], exit: (code: 
   addMulti(program, setup);
   addPurge(program, setup);
   addBrokerCommands(program, setup);
+  addGraph(program, setup);
   addReport(program, setup);
   addConfig(program, setup);
   return program;

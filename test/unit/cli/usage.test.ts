@@ -34,6 +34,7 @@ const COMMANDS = [
   'list',
   'amqp',
   'migrate',
+  'graph',
   'report',
   'config',
 ];

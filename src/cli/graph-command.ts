@@ -1,0 +1,45 @@
+import type { Command } from 'commander';
+import type { GraphOptions, ResultGraphOptions } from './graph.ts';
+import { text, valued } from './options.ts';
+import type { Setup } from './wiring.ts';
+import { group, runs } from './wiring.ts';
+
+/** `celery-ts graph` and its commands. */
+export function addGraph(program: Command, setup: Setup): void {
+  const graph = group(program, 'graph', 'Draw workflows in the DOT language of Graphviz.');
+  const result = withOutput(
+    graph
+      .command('result')
+      .description('Draw the result of a task or a saved group, and all the tasks that came of it.')
+      .summary('draw a result and the tasks that came of it')
+      .usage('[OPTIONS] TASK_ID')
+      .argument('<task_id>')
+      .option('-i, --intermediate', 'draw also what has not ended, as far as it is known'),
+  );
+  runs(result, setup, async (context, [id = ''], options: ResultGraphOptions) => {
+    const { runResultGraph } = await import('./graph.ts');
+    return runResultGraph(context, id, options);
+  });
+  const canvas = withOutput(
+    graph
+      .command('canvas')
+      .description('Draw a canvas from its JSON form, which JSON.stringify(signature) and Python write.')
+      .summary('draw a canvas')
+      .usage('[OPTIONS] [FILE]')
+      .argument('[file]', 'default: standard input'),
+  );
+  runs(canvas, setup, async (context, [file], options: GraphOptions) => {
+    const { runCanvasGraph } = await import('./graph.ts');
+    return runCanvasGraph(context, file, options);
+  });
+}
+
+function withOutput(command: Command): Command {
+  return command.addOption(
+    valued(
+      '-o, --output <file>',
+      'write to this file: DOT (.dot, .gv), or a picture (.svg, .png, .pdf, …) if Graphviz is installed',
+      text,
+    ),
+  );
+}
