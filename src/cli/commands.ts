@@ -10,6 +10,7 @@ import { addMulti } from './multi-command.ts';
 import type { PurgeOptions } from './purge.ts';
 import type { RemoteOptions } from './remote.ts';
 import type { ResultOptions } from './result.ts';
+import { addToolCommands } from './tool-commands.ts';
 import type { Setup } from './wiring.ts';
 import { group, runs, unknownCommand } from './wiring.ts';
 import { addWorker } from './worker-command.ts';
@@ -66,6 +67,7 @@ export function buildProgram(version: string, env: Context['env'], exit: (code: 
   addBrokerCommands(program, setup);
   addGraph(program, setup);
   addReport(program, setup);
+  addToolCommands(program, setup);
   addConfig(program, setup);
   return program;
 }

@@ -36,6 +36,10 @@ const COMMANDS = [
   'migrate',
   'graph',
   'report',
+  'shell',
+  'logtool',
+  'upgrade',
+  'completion',
   'config',
 ];
 
