@@ -24,6 +24,13 @@ export interface RunCounts {
   readonly afterEnd: number;
 }
 
+/** A worker was killed, or all connections were cut. */
+export interface Fault {
+  readonly atMs: number;
+  /** Undefined: all. */
+  readonly worker: string | undefined;
+}
+
 const LOOK_EVERY_MS = 50;
 
 /** The file to which every task appends a line when it begins and one when it ends: `S worker id ms`, `E worker id ms`. */
@@ -105,6 +112,28 @@ export class Runs implements AsyncDisposable {
     this.#ended.add(id);
     const run = all.find((each) => each.worker === worker && each.endMs === undefined);
     if (run !== undefined) run.endMs = Number(at);
+  }
+
+  /**
+   * Runs begun although one before had ended, and no fault can have kept its acknowledgement from the broker: none hit its
+   * worker between its delivery, at most `wayMs` before its beginning, and `wayMs` after its end.
+   */
+  needless(faults: readonly Fault[], wayMs: number): number {
+    const excused = ({ worker, startMs, endMs = Infinity }: Run, againMs: number): boolean =>
+      faults.some(
+        (fault) =>
+          (fault.worker ?? worker) === worker &&
+          fault.atMs >= startMs - wayMs &&
+          fault.atMs <= Math.min(endMs + wayMs, againMs),
+      );
+    let count = 0;
+    for (const all of this.#runs.values()) {
+      all.forEach(({ startMs }, at) => {
+        const earlier = all.slice(0, at);
+        if (at > 0 && !earlier.some((run) => excused(run, startMs))) count += 1;
+      });
+    }
+    return count;
   }
 
   counts(): RunCounts {

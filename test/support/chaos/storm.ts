@@ -5,7 +5,7 @@ import { Releasers } from '../../../src/core/lifecycle.ts';
 import { type BrokerName, type ChaosBroker, startBroker } from './broker.ts';
 import { Proxy } from './proxy.ts';
 import { RedisTrace } from './redis-trace.ts';
-import { type RunCounts, Runs } from './runs.ts';
+import { type Fault, type RunCounts, Runs } from './runs.ts';
 import { type ChaosWorker, type Kind, Workers } from './workers.ts';
 
 const SENT_AT_ONCE = 50;
@@ -16,6 +16,8 @@ const STALL_MS = 120_000;
 const SPARED_MS = 2000;
 const TELL_EVERY_MS = 10_000;
 const QUIET_MS = 3000;
+/** From the broker to the run of a task, and back, a message is so long on its way where the machine is not overloaded. */
+const WAY_MS = 500;
 const EMPTY_TIMEOUT_MS = 120_000;
 /** What kombu lost is sent again; each round of that may lose some more. */
 const RESENDS = 5;
@@ -49,6 +51,8 @@ export interface StormCounts extends RunCounts {
   readonly lostByKombu: number;
   /** Redis: messages, of those sent once, that came back although they had been acknowledged; not measured on RabbitMQ. */
   readonly afterAck: number;
+  /** Runs of tasks that had run, although no fault kept the broker from hearing of it. */
+  readonly needless: number;
   /** Messages left in the broker at the end. */
   readonly left: number;
   readonly seconds: number;
@@ -75,6 +79,7 @@ class Storm {
   readonly #kills: Record<Kind, number> = { python: 0, typescript: 0 };
   readonly #over = new AbortController();
   readonly #ended = once(this.#over.signal, 'abort');
+  readonly #faults: Fault[] = [];
   #cuts = 0;
   #connections = 0;
   #refused = 0;
@@ -138,6 +143,7 @@ class Storm {
     return {
       ...runs.counts(),
       ...rest,
+      needless: runs.needless(this.#faults, WAY_MS),
       ...{ runsOf, kills: this.#kills, cuts: this.#cuts, connections: this.#connections },
       ...{ refused: this.#refused, lostByKombu: this.#lostByKombu },
     };
@@ -212,6 +218,7 @@ class Storm {
       if (victim === undefined) return;
       const sparedMs = (victim.readyMs ?? 0) + SPARED_MS - Date.now();
       if (sparedMs > 0 && !(await this.#wait(sparedMs))) return;
+      this.#faults.push({ atMs: Date.now(), worker: victim.name });
       await victim.kill();
       this.#kills[kind] += 1;
       workers.start(kind);
@@ -227,6 +234,7 @@ class Storm {
 
   async #cutOn(proxy: Proxy): Promise<void> {
     while (await this.#wait(this.#options.cutEveryMs)) {
+      this.#faults.push({ atMs: Date.now(), worker: undefined });
       this.#connections += proxy.cut();
       this.#cuts += 1;
     }
