@@ -4,6 +4,13 @@
 
 export { Celery } from './app/celery.ts';
 export type { AppSettings } from './app/celery.ts';
+export type {
+  CliCommandCall,
+  CliCommandHandler,
+  CliCommandOptions,
+  CliOptionHandler,
+  CliOptionPlace,
+} from './app/cli-extensions.ts';
 export type { Conf } from './app/conf.ts';
 export type {
   Answers,

@@ -18,6 +18,13 @@ import { BUILTIN_TASKS } from './builtins.ts';
 import { Canvas } from './canvas.ts';
 import { checkCallOptions } from './call-options.ts';
 import { callerFile } from './call-site.ts';
+import { CliExtensions } from './cli-extensions.ts';
+import type {
+  CliCommandHandler,
+  CliCommandOptions,
+  CliOptionHandler,
+  CliOptionPlace,
+} from './cli-extensions.ts';
 import type { Conf, SettingsPlace } from './conf.ts';
 import { Configuration } from './conf.ts';
 import { Connections } from './connections.ts';
@@ -102,6 +109,8 @@ export class Celery {
   /** File of the module that made the app, when it has one. */
   readonly file: string | undefined;
 
+  /** What this app adds to the command line. */
+  readonly cliExtensions = new CliExtensions();
   readonly #configuration = new Configuration();
   readonly #registry = new TaskRegistry();
   readonly #definitions = new Map<string, TaskDefinition>();
@@ -335,6 +344,30 @@ export class Celery {
     run: CommandHandler<Arguments>,
   ): void {
     this.#commands.add({ ...options, name, kind: 'inspect', run: run as CommandHandler });
+  }
+
+  /**
+   * Adds an option to a command of `celery-ts`, or to all of them.
+   *
+   * @example app.cliOption('worker', '--tenant <name>', 'whose tasks to run', (name) => ({ task_default_queue: `tenant-${name}` }));
+   * @param place `worker`, `events`, another command, or `all`: before the command
+   * @param flags as help shows them: `-t, --tenant <name>`
+   * @param handle is given what was typed; the settings that it returns are in force
+   * @throws {ValueError} the flags are none
+   */
+  cliOption(place: CliOptionPlace, flags: string, description: string, handle: CliOptionHandler): void {
+    this.cliExtensions.addOption({ place, flags, description, handle });
+  }
+
+  /**
+   * Adds a command to `celery-ts`.
+   *
+   * @example app.cliCommand('replay <queue>', { description: 'Send what failed once more.' }, async ({ app, args }) => { … });
+   * @param form its name and arguments: `replay <queue> [limit]`
+   * @throws {ValueError} there is a command of that name
+   */
+  cliCommand(form: string, options: CliCommandOptions, run: CliCommandHandler): void {
+    this.cliExtensions.addCommand({ ...options, form, run });
   }
 
   /** The remote control commands that were added. */

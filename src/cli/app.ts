@@ -30,8 +30,27 @@ export async function openApp(
     const { app, file } = await loadApp(global.app, { cwd });
     const configModule = global.config ?? env.CELERY_CONFIG_MODULE;
     const { configFile } = await applyConfig(app, { cwd, file, configModule, environment, commandLine });
-    return { app, file, configFile, environment, commandLine };
+    return {
+      app,
+      file,
+      configFile,
+      environment,
+      commandLine: await withUserOptions(context, app, commandLine),
+    };
   });
+}
+
+/** Options of the app's own, once it has its configuration. */
+async function withUserOptions(
+  context: Context,
+  app: Celery,
+  commandLine: Readonly<Record<string, unknown>>,
+): Promise<Readonly<Record<string, unknown>>> {
+  if (app.cliExtensions.options.length === 0) return commandLine;
+  const { userSettings } = await import('./extend.ts');
+  const values = { ...commandLine, ...(await userSettings(app, context.typed, context.command)) };
+  app.addSettingsLayer({ origin: 'command line', values }, 'commandLine');
+  return values;
 }
 
 /** Imports the task modules of the app. */

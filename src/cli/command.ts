@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { ErrorOptions } from 'commander';
 import { didYouMean } from '../core/nearest.ts';
-import { commandPath, UsageError } from './failure.ts';
+import { commandPath, UnknownWord, UsageError } from './failure.ts';
 
 /** A command whose usage errors read like Celery's. */
 export class CliCommand extends Command {
@@ -43,7 +43,7 @@ export class CliCommand extends Command {
     const isGlobal = root !== this && flagsOf(root).includes(flag);
     const similar = isGlobal ? '' : didYouMean(flag, flagsOf(this));
     const hint = isGlobal ? globalHint(this, flag) : '';
-    throw new UsageError(this, `No such option: ${flag}${similar === '' ? '' : `.${similar}`}`, hint);
+    throw new UnknownWord(this, `No such option: ${flag}${similar === '' ? '' : `.${similar}`}`, hint);
   }
 }
 

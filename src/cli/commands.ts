@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { addBrokerCommands } from './broker-commands.ts';
 import type { CallOptions } from './call.ts';
-import { CliCommand } from './command.ts';
+import { Program } from './program.ts';
 import type { Context } from './context.ts';
 import { addEvents } from './events-command.ts';
 import { addGraph } from './graph-command.ts';
@@ -18,7 +18,7 @@ import { addWorker } from './worker-command.ts';
 /** The whole command line: global options and the commands. */
 export function buildProgram(version: string, env: Context['env'], exit: (code: number) => void): Command {
   const setup: Setup = { version, env, exit };
-  const program = new CliCommand('celery-ts')
+  const program = new Program(setup)
     .description('Distributed task queue: run workers, send tasks, look after both.')
     .usage('[OPTIONS] COMMAND [ARGS]...')
     .addOption(

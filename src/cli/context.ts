@@ -21,6 +21,9 @@ export interface Context {
   /** Where the command was typed; `--workdir` has left it. */
   readonly startedIn: string;
   readonly version: string;
+  /** What was typed for all options, and for which command: options of the user's app are among them. */
+  readonly typed: Readonly<Record<string, unknown>>;
+  readonly command: string;
   /** Ends the command with its usage and this text. */
   usage(message: string): UsageError;
 }
@@ -46,5 +49,6 @@ export function createContext(
     }
   }
   const usage = (message: string): UsageError => new UsageError(command, message);
-  return { global, env, cwd: process.cwd(), startedIn, version, usage };
+  const typed = { ...command.opts<Record<string, unknown>>(), ...global };
+  return { global, env, cwd: process.cwd(), startedIn, version, typed, command: command.name(), usage };
 }

@@ -27,6 +27,9 @@ export class UsageError extends CliFailure {
   }
 }
 
+/** A command or an option that celery-ts does not have; the user's app may. */
+export class UnknownWord extends UsageError {}
+
 /** `celery-ts control rate_limit`. */
 export function commandPath(command: Command): string {
   const parent = command.parent === null ? '' : `${commandPath(command.parent)} `;
