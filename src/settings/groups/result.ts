@@ -141,13 +141,11 @@ export const resultTable: Table<ResultSettings> = {
     kind: seconds,
     default: 1,
     oldName: 'CELERY_RESULT_CHORD_RETRY_INTERVAL',
-    later: true,
   },
   result_chord_join_timeout: {
     kind: seconds,
     default: 3,
     oldName: 'CELERY_RESULT_CHORD_JOIN_TIMEOUT',
-    later: true,
   },
   result_backend_max_sleep_between_retries_ms: {
     kind: integer(0),
