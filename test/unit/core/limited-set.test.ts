@@ -23,3 +23,21 @@ it('forgets by age', () => {
   now = 150;
   expect(set.size).toBe(0);
 });
+
+it('keeps its order through any adding, adding again and deleting', () => {
+  const reference: string[] = [];
+  const set = new LimitedSet({ max: 5, expiresMs: 1000 });
+  // Every order of adding, adding again and deleting: compared with a plain list.
+  for (let step = 0; step < 5_000; step += 1) {
+    const id = String((step * 7919) % 13);
+    const at = reference.indexOf(id);
+    if (at !== -1) reference.splice(at, 1);
+    if (step % 4 === 3) set.delete(id);
+    else {
+      set.add(id);
+      reference.push(id);
+      if (reference.length > 5) reference.shift();
+    }
+    expect([...set]).toEqual(reference);
+  }
+});
