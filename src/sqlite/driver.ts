@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { OperationalError } from '../core/errors.ts';
+import { ImproperlyConfigured } from '../core/errors.ts';
 import { sqliteProblem } from './problem.ts';
 
 /** What a column can hold. */
@@ -61,13 +61,13 @@ function* drivers(): Generator<Driver> {
  * Opens a database file, creating it when it is not there.
  *
  * @param only a driver to use, instead of the first that is present
- * @throws {OperationalError} when there is no driver; otherwise the driver's own error, see `sqliteProblem`
+ * @throws {ImproperlyConfigured} when there is no driver that works (trying again does not help); otherwise the driver's own error, see `sqliteProblem`
  */
 export function openDatabase(path: string, only?: DriverName): Database {
   for (const driver of drivers()) {
     if (only === undefined || driver.name === only) return new DriverAdapter(driver.name, driver.open(path));
   }
-  throw new OperationalError(
+  throw new ImproperlyConfigured(
     `no SQLite driver: Node.js ${process.versions.node} has no node:sqlite (it came with 22.13) and the optional ` +
       'package better-sqlite3 is not installed here. Run `npm install better-sqlite3`, or use a newer Node.js.',
   );
@@ -91,7 +91,7 @@ function betterSqlite(): Driver | undefined {
       // A TypeError is about the path.
       if (sqliteProblem(error) !== undefined || error instanceof TypeError) throw error;
       const text = `better-sqlite3 is installed, but its native part cannot be loaded by Node.js ${process.versions.node}`;
-      throw new OperationalError(`${text}: run \`npm rebuild better-sqlite3\``, { cause: error });
+      throw new ImproperlyConfigured(`${text}: run \`npm rebuild better-sqlite3\``, { cause: error });
     }
   };
   return { name: 'better-sqlite3', open };

@@ -41,7 +41,8 @@ const open = new Map<string, Promise<SharedFile>>();
  * Opens a database file, or joins those who have it open in this process.
  *
  * @throws {ImproperlyConfigured} the path cannot be a database, naming the path and, for permissions, the user
- * @throws {OperationalError} no driver, damaged, or locked for 30 s
+ * @throws {ImproperlyConfigured} no driver that works
+ * @throws {OperationalError} damaged, or locked for 30 s
  */
 export async function openSqliteFile(path: string, options: OpenOptions = {}): Promise<SqliteFile> {
   options.signal?.throwIfAborted();

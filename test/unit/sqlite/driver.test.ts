@@ -1,8 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { availableDrivers, type Database, openDatabase } from '../../../src/sqlite/driver.ts';
+import { ImproperlyConfigured } from '../../../src/core/errors.ts';
+import {
+  availableDrivers,
+  type Database,
+  type DriverName,
+  openDatabase,
+} from '../../../src/sqlite/driver.ts';
 import { sqliteProblem } from '../../../src/sqlite/problem.ts';
 
 /** Those that work: better-sqlite3 may be there, but built for another Node.js. */
@@ -17,6 +24,33 @@ const drivers = availableDrivers().filter((name) => {
 
 it('finds a driver on every Node.js that is supported', () => {
   expect(drivers.length).toBeGreaterThan(0);
+});
+
+it('refuses for good, so that a worker does not try again, when no driver is there', () => {
+  expect(() => openDatabase(':memory:', 'none' as DriverName)).toThrow(ImproperlyConfigured);
+});
+
+it('refuses for good when the native part of better-sqlite3 cannot be loaded', () => {
+  const require = createRequire(import.meta.url);
+  const path = require.resolve('better-sqlite3');
+  const before = require.cache[path];
+  require.cache[path] = {
+    exports: function broken() {
+      throw new Error('Could not locate the bindings file.');
+    },
+    loaded: true,
+  } as unknown as NodeJS.Module;
+  try {
+    expect(() => openDatabase(':memory:', 'better-sqlite3')).toThrow(
+      expect.objectContaining({
+        name: 'ImproperlyConfigured',
+        message: expect.stringMatching(/npm rebuild better-sqlite3/) as string,
+      }) as Error,
+    );
+  } finally {
+    if (before) require.cache[path] = before;
+    else Reflect.deleteProperty(require.cache, path);
+  }
 });
 
 describe.each(drivers)('%s', (name) => {
