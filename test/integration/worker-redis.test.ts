@@ -140,7 +140,7 @@ describe.runIf(hasRedis)('Redis', () => {
     );
 
     test('running, waiting and ETA tasks outlast the visibility timeout and run once, with two workers', async () => {
-      const settings: AppSettings = { broker_transport_options: { visibility_timeout: 3 } };
+      const settings: AppSettings = { broker_transport_options: { visibility_timeout: 1 } };
       const app = makeApp(settings, { acksLate: true });
       const first = await start(app);
       const long = await app.sendTask<string>('tasks.gated', ['long']);

@@ -226,7 +226,12 @@ class Storm {
   }
 
   async #victim(all: readonly ChaosWorker[]): Promise<ChaosWorker | undefined> {
-    await Promise.race([this.#ended, Promise.any(all.map(({ ready }) => ready))]);
+    try {
+      await Promise.race([this.#ended, Promise.any(all.map(({ ready }) => ready))]);
+    } catch (error) {
+      // What each of them printed last.
+      throw error instanceof AggregateError ? new Error(error.errors.map(String).join('\n')) : error;
+    }
     if (this.#over.signal.aborted) return undefined;
     const ready = all.filter(({ readyMs }) => readyMs !== undefined);
     return ready.sort((a, b) => (a.readyMs ?? 0) - (b.readyMs ?? 0))[0];
