@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { CliFailure, EXIT } from './failure.ts';
@@ -5,7 +6,10 @@ import { CliFailure, EXIT } from './failure.ts';
 const REASONS: Readonly<Record<string, (path: string) => string>> = {
   EACCES: () => 'permission denied',
   EPERM: () => 'operation not permitted',
-  ENOENT: (path) => `the folder ${dirname(path)} does not exist`,
+  ENOENT: (path) =>
+    existsSync(dirname(path))
+      ? `no file can be made in ${dirname(path)}`
+      : `the folder ${dirname(path)} does not exist`,
   ENOTDIR: (path) => `${dirname(path)} is not a folder`,
   EISDIR: () => 'it is a folder',
   EROFS: () => 'the file system is read-only',

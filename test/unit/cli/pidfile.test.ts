@@ -89,6 +89,7 @@ describe('claimPidFile', () => {
   });
 
   it.each([
+    ['a folder that takes no files', () => '/proc/x.pid', /no file can be made in \/proc/],
     ['a folder that does not exist', () => join(folder, 'none/x.pid'), /the folder .*none does not exist/],
     ['a folder', () => folder, /it is a folder/],
     ['a file for a folder', () => join(folder, 'file/x.pid'), /file is not a folder/],
