@@ -27,6 +27,8 @@ export interface BroadcastOptions {
   readonly timeout?: number;
   /** Stop after so many answers. Default: the number of destinations, if any. */
   readonly limit?: number;
+  /** Called with each answer as it comes. */
+  readonly onReply?: (reply: Reply) => void;
   /** Stops waiting; its reason is thrown. */
   readonly signal?: AbortSignal;
 }
@@ -184,6 +186,7 @@ class Collector {
     if (reply === undefined || (reply.ticket !== null && reply.ticket !== this.#ticket)) return;
     if (reply.clock !== null) this.#host.clock.adjust(reply.clock);
     this.#replies.push(reply);
+    this.#options.onReply?.({ [reply.node]: reply.reply });
     if (this.#replies.length >= this.#limit) this.#done.resolve(undefined);
     else this.#timer?.refresh();
   }

@@ -1,10 +1,11 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { isInBackground, reportStart } from './background.ts';
 import type { EventsFlags } from './events.ts';
 import { float, oneOf, text, valued } from './options.ts';
 import type { Setup } from './wiring.ts';
 import { runs } from './wiring.ts';
-import { LOG_LEVEL_NAMES } from './worker-command.ts';
+import { daemonOptions, LOG_LEVEL_NAMES } from './worker-command.ts';
 
 /** `celery-ts events` and its options. */
 export function addEvents(program: Command, setup: Setup): void {
@@ -29,8 +30,18 @@ export function addEvents(program: Command, setup: Setup): void {
     )
     .addOption(valued('-f, --logfile <path>', 'write the log to this file instead of stderr', text))
     .addOption(valued('--pidfile <path>', 'keep the process id in this file while it runs', text));
-  runs(command, setup, async (context, _words, options: EventsFlags) => {
+  command.addOption(new Option('--detach', 'take pictures in the background'));
+  runs(daemonOptions(command), setup, async (context, _words, options: EventsFlags) => {
+    const { takePrivileges } = await import('./privileges.ts');
+    takePrivileges(options);
+    if (options.detach === true && !isInBackground(context.env)) {
+      if (options.camera === undefined) throw context.usage('Only --camera goes into the background.');
+      const { detach } = await import('./detach.ts');
+      const { logfile, executable } = options;
+      return detach(context, { logfile, executable });
+    }
+    const report = reportStart(context.env);
     const { runEvents } = await import('./events.ts');
-    return runEvents(context, options);
+    return runEvents(context, options, report);
   });
 }

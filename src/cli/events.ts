@@ -13,15 +13,17 @@ import type { Camera } from '../monitor/camera.ts';
 import { Photographer } from '../monitor/camera.ts';
 import { EventLines } from '../monitor/dump.ts';
 import { withApp } from './app.ts';
+import type { StartReport } from './background.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { print, printError } from './output.ts';
 import { claimPidFile } from './pidfile.ts';
+import type { PrivilegeFlags } from './umask.ts';
 import { logLevel } from './worker-options.ts';
 
 /** Options of `celery-ts events` as commander gives them. */
-export interface EventsFlags {
+export interface EventsFlags extends PrivilegeFlags {
   readonly dump?: boolean;
   readonly camera?: string;
   readonly frequency?: number;
@@ -30,6 +32,8 @@ export interface EventsFlags {
   readonly loglevel: string;
   readonly logfile?: string;
   readonly pidfile?: string;
+  readonly detach?: boolean;
+  readonly executable?: string;
 }
 
 /** Pauses between attempts to reach the broker. */
@@ -41,7 +45,7 @@ const PATIENCE = {
 } as const;
 
 /** `celery-ts events`: runs until a signal. */
-export function runEvents(context: Context, flags: EventsFlags): Promise<number> {
+export function runEvents(context: Context, flags: EventsFlags, report: StartReport): Promise<number> {
   const { camera } = flags;
   if (flags.dump !== true && camera === undefined) {
     throw context.usage('Choose what to do with the events: --dump prints them, --camera takes pictures.');
@@ -56,7 +60,7 @@ export function runEvents(context: Context, flags: EventsFlags): Promise<number>
     }
     try {
       if (flags.dump === true || camera === undefined) await dump(app, stop.signal);
-      else await shoot(context, app, { ...flags, camera }, { own, signal: stop.signal });
+      else await shoot(context, app, { ...flags, camera }, { own, signal: stop.signal, report });
     } finally {
       await own.release();
     }
@@ -73,13 +77,14 @@ async function dump(app: Celery, signal: AbortSignal): Promise<void> {
 interface Surroundings {
   readonly own: Releasers;
   readonly signal: AbortSignal;
+  readonly report: StartReport;
 }
 
 async function shoot(
   context: Context,
   app: Celery,
   flags: EventsFlags & { readonly camera: string },
-  { own, signal }: Surroundings,
+  { own, signal, report }: Surroundings,
 ): Promise<void> {
   const freq = flags.frequency ?? flags.freq ?? 1;
   if (!(freq > 0)) throw context.usage("Invalid value for '-F' / '--frequency': it has to be more than 0.");
@@ -95,6 +100,7 @@ async function shoot(
   const state = app.events.State();
   const photographer = new Photographer(camera, { state, freq, maxRate, logger });
   photographer.start();
+  report.ready();
   try {
     await captureForEver(app, signal, (event) => state.event(event));
   } finally {

@@ -6,7 +6,30 @@ import { group, runs } from './wiring.ts';
 
 /** `celery-ts graph` and its commands. */
 export function addGraph(program: Command, setup: Setup): void {
-  const graph = group(program, 'graph', 'Draw workflows in the DOT language of Graphviz.');
+  const graph = group(program, 'graph', 'Draw workflows and workers in the DOT language of Graphviz.');
+  const bootsteps = graph
+    .command('bootsteps')
+    .description('Draw what a worker and its consumer start, in order.')
+    .summary('draw what a worker starts')
+    .usage('[worker] [consumer]')
+    .argument('[words...]');
+  runs(bootsteps, setup, async (context, words) => {
+    const { runBootstepsGraph } = await import('./graph-cluster.ts');
+    return runBootstepsGraph(context, words);
+  });
+  const workers = graph
+    .command('workers')
+    .description(
+      'Draw the workers that answer, their processes, the broker and the result backend; or what words say: ' +
+        'nodes:w1,w2 threads:2,2 broker:… backend:…. wmax:4 tmax:3 is how many are drawn, 0 is all.',
+    )
+    .summary('draw the workers, their broker and their result backend')
+    .usage('[KEY:VALUE]...')
+    .argument('[words...]');
+  runs(workers, setup, async (context, words) => {
+    const { runWorkersGraph } = await import('./graph-cluster.ts');
+    return runWorkersGraph(context, words);
+  });
   const result = withOutput(
     graph
       .command('result')

@@ -2,6 +2,7 @@ import type { Celery } from '../app/celery.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { CliFailure, EXIT } from './failure.ts';
+import { interruptible } from './interrupt.ts';
 import { count, createPaint, print } from './output.ts';
 import { commandsOf, listing, readArguments, unknown } from './remote-commands.ts';
 import type { Kind } from './remote-commands.ts';
@@ -46,13 +47,12 @@ export function runRemote(
     if (command === undefined) throw unknown(kind, name, commands, context);
     return { command: name, args: readArguments(command, rest, context) };
   };
-  return ask(context, question, options, (replies) => {
+  return ask(context, question, { ...options, body: true }, (replies) => {
     if (options.json === true) {
       const objects = replies.map(({ node, reply }) => ({ [node]: reply }));
       print(pythonJson(kind === 'control' ? objects : Object.assign({}, ...objects)));
       return;
     }
-    printReplies(context, replies, true);
     if (kind === 'inspect' && context.global.quiet !== true)
       print(`\n${count(replies.length, 'node')} online.`);
   });
@@ -63,12 +63,10 @@ export function runStatus(context: Context, options: RemoteOptions): Promise<num
   return ask(
     context,
     () => ({ command: 'ping', args: {} }),
-    options,
+    { ...options, body: false },
     (replies) => {
       if (options.json === true) {
         print(pythonJson(Object.fromEntries(replies.map(({ node, reply }) => [node, reply]))));
-      } else {
-        printReplies(context, replies, false);
       }
       print(`\n${count(replies.length, 'node')} online.`);
     },
@@ -84,29 +82,33 @@ function list(kind: Kind, context: Context): Promise<number> {
   return context.global.app === undefined ? show([]) : withApp(context, ({ app }) => show(app.userCommands));
 }
 
+/** Replies are printed as they come, unless as JSON: then `show` gets all of them. */
 function ask(
   context: Context,
   question: (app: Celery) => Question,
-  { timeout, destination }: RemoteOptions,
+  { timeout, destination, json, body }: RemoteOptions & { readonly body: boolean },
   show: (replies: readonly Reply[]) => void,
 ): Promise<number> {
   return withApp(context, async ({ app }) => {
     const { command, args } = question(app);
-    const replies = await app.control.broadcast(command, args, {
-      reply: true,
-      timeout,
-      ...(destination !== undefined && { destination, limit: destination.length }),
-    });
+    const paint = createPaint(context.global.color);
+    const quiet = context.global.quiet === true;
+    const onReply = (answer: Readonly<Record<string, unknown>>): void => {
+      for (const [node, reply] of Object.entries(answer)) printReply(node, reply, { paint, quiet, body });
+    };
+    const replies = await interruptible((signal) =>
+      app.control.broadcast(command, args, {
+        reply: true,
+        timeout,
+        signal,
+        ...(json !== true && { onReply }),
+        ...(destination !== undefined && { destination, limit: destination.length }),
+      }),
+    );
     if (replies.length === 0) {
       throw new CliFailure('Error: No nodes replied within time constraint', EXIT.unavailable);
     }
     show(replies.flatMap((each) => Object.entries(each).map(([node, reply]) => ({ node, reply }))));
     return EXIT.ok;
   });
-}
-
-function printReplies(context: Context, replies: readonly Reply[], body: boolean): void {
-  const paint = createPaint(context.global.color);
-  const quiet = context.global.quiet === true;
-  for (const { node, reply } of replies) printReply(node, reply, { paint, quiet, body });
 }

@@ -126,6 +126,21 @@ describe('commands with a worker', () => {
     expect(quiet.stdout).toBe(' w@example.com: OK\n        pong\n');
   });
 
+  it('prints replies as they come, and ends at once with Ctrl-C', async () => {
+    const asking = start(made, ['-A', 'tasks', 'inspect', 'ping', '-t', '300']);
+    await asking.waitFor('->  w@example.com: OK\n        pong\n');
+    asking.kill('SIGINT');
+    expect(await asking.ended).toMatchObject({ code: 1, stderr: 'Aborted!\n' });
+  });
+
+  it('draws the workers', async () => {
+    const drawn = await cli(made, 'graph', 'workers');
+    expect(drawn.code).toBe(0);
+    expect(drawn.stdout).toContain('    "w@example.com" -> "broker sqlite:///celery.db"\n');
+    expect(drawn.stdout).toContain('    "w@example.com" -> "backend sqlite:///results.db"\n');
+    expect(drawn.stdout).toContain('    "w@example.com 1" -> "w@example.com" [');
+  });
+
   it('asks only the nodes that are named', async () => {
     expect(await cli(made, 'status', '-d', 'other@example.com')).toEqual({
       code: 69,

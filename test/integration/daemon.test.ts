@@ -141,6 +141,24 @@ describe('worker --detach', () => {
     expect((await cli(made, '-A', 'tasks', 'worker', '-D', '-c', 'x')).code).toBe(2);
   });
 
+  it('is there for cameras, too', async () => {
+    const made = createProject({
+      'tasks.ts': TASKS,
+      'run/.keep': '',
+      'camera.ts': 'export class Camera { onShutter() { process.stdout.write(""); } }',
+    });
+    projects.push(made);
+    const files = ['--pidfile=run/events.pid', '--logfile=run/events.log'];
+    const camera = ['-A', 'tasks', 'events', '--camera', 'camera:Camera', '--detach', ...files];
+    expect(await cli(made, ...camera)).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    const [pid = 0] = pids(made);
+    expect(ps(pid, 'tty')).toEqual(['?']);
+    process.kill(pid, 'SIGTERM');
+    await until(() => pids(made).length === 0);
+    const refused = await cli(made, '-A', 'tasks', 'events', '--detach', '--dump');
+    expect(refused.code).toBe(2);
+  });
+
   it('keeps to one worker for a pidfile', async () => {
     const made = project();
     const start = ['-A', 'tasks', 'worker', '--detach', ...WORKER];
