@@ -224,7 +224,7 @@ end
 return out`);
 
 /**
- * What nobody holds any more by kombu's own rule; holds of ours are not among it.
+ * What nobody holds any more by kombu's own rule.
  *
  * KEYS: unacked, index, leases. ARGV: visibility timeout in milliseconds, how many to pass over, how many at most.
  * Returns tag, score and record of each, flat.
@@ -233,14 +233,11 @@ export const FIND_ABANDONED = script(`${NOW}
 local unacked, index, leases = KEYS[1], KEYS[2], KEYS[3]
 local out = {}
 for _, tag in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now - ARGV[1] / 1000, 'LIMIT', ARGV[2], ARGV[3])) do
-  local record, score = redis.call('HGET', unacked, tag), redis.call('ZSCORE', index, tag)
+  local record = redis.call('HGET', unacked, tag)
   if record then
-    -- A hold of ours, whose end is looked at twice.
-    if score ~= redis.call('ZSCORE', leases, tag) then
-      out[#out + 1] = tag
-      out[#out + 1] = score
-      out[#out + 1] = record
-    end
+    out[#out + 1] = tag
+    out[#out + 1] = redis.call('ZSCORE', index, tag)
+    out[#out + 1] = record
   else
     redis.call('ZREM', index, tag)
     redis.call('ZREM', leases, tag)
