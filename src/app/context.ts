@@ -1,4 +1,16 @@
-import { MaxRetriesExceededError, Retry } from '../core/errors.ts';
+import { freeze } from '../canvas/freeze.ts';
+import { readSignature, writeSignature } from '../canvas/signature.ts';
+import type { SignatureLike } from '../canvas/signature.ts';
+import { sizeOf } from '../canvas/start.ts';
+import { stepsOf } from '../canvas/steps.ts';
+import {
+  ImproperlyConfigured,
+  MaxRetriesExceededError,
+  Replaced,
+  Retry,
+  RuntimeError,
+  ValueError,
+} from '../core/errors.ts';
 import type { Logger, TaskLogger } from '../core/logger.ts';
 import { saferepr, tupleRepr } from '../core/python-repr.ts';
 import type { State } from '../core/states.ts';
@@ -9,6 +21,7 @@ import { errorRepr } from '../message/remote-error.ts';
 import type { Celery } from './celery.ts';
 import { publishRetry } from './call.ts';
 import { runningTask } from './current.ts';
+import type { AnyResult } from './result-options.ts';
 import type { AnyTask } from './task.ts';
 import type { RetryOptions, TaskContext, TaskRequest } from './request.ts';
 
@@ -85,6 +98,31 @@ export class RunContext implements TaskContext {
       ...(args === undefined ? undefined : { args }),
       ...(kwargs === undefined ? undefined : { kwargs }),
     });
+  }
+
+  replace(signature: SignatureLike): never {
+    const node = readSignature(signature);
+    if (this.request.calledDirectly) {
+      throw new RuntimeError(`${this.name} is called as a function: only a task that runs can be replaced.`);
+    }
+    if ((node.options['chord'] ?? null) !== null) {
+      throw new ImproperlyConfigured('A signature replacing a task must not be part of a chord');
+    }
+    if (node.kind === 'chain' && stepsOf(node).length === 0) {
+      throw new ImproperlyConfigured('Cannot replace with an empty chain');
+    }
+    throw new Replaced(writeSignature(node));
+  }
+
+  async addToChord(signature: SignatureLike): Promise<AnyResult> {
+    const { chord, group, groupIndex } = this.request;
+    if (chord === null || group === null) throw new ValueError('Current task is not member of any chord');
+    const { app } = this.#host;
+    const placement = { groupId: group, groupIndex: groupIndex ?? undefined, chord };
+    const { node } = freeze(readSignature(signature), placement, app.signatures.ids);
+    // Before it is sent: nobody may think that the chord is complete meanwhile.
+    await app.backend.growChord(group, sizeOf(node));
+    return (await app.signatures.start(node, [], {})) as AnyResult;
   }
 
   sendEvent(type: string, fields: Readonly<Record<string, unknown>> = {}): Promise<void> {

@@ -17,7 +17,7 @@ import type { AnyResult } from './result-options.ts';
 import { toApplyOptions } from './signature-options.ts';
 
 /** How a part of a canvas has ended. */
-interface Ended {
+export interface Ended {
   readonly result: AnyResult;
   /** Of a group the list of its members' values. */
   readonly value: unknown;
@@ -31,10 +31,15 @@ interface Ended {
  * @throws the error of a task, with `task_eager_propagates`
  */
 export async function runCanvas(app: Celery, node: CanvasNode, given: Given): Promise<AnyResult> {
+  return (await runFollowUp(app, { node, given })).result;
+}
+
+/** The same, telling how it ended. */
+export function runFollowUp(app: Celery, { node, given }: FollowUp): Promise<Ended> {
   const { ids, chordHeader } = app.signatures;
   const start = called(node, given, { chordHeader });
   const frozen = freeze(start.node, start.placement, ids);
-  return (await new EagerCanvas(app).run(frozen.node, callOptions(node, given.options ?? {}), null)).result;
+  return new EagerCanvas(app).run(frozen.node, callOptions(node, given.options ?? {}), null);
 }
 
 /** Runs what follows a task that has run here. */

@@ -1,16 +1,18 @@
 import { hostname } from 'node:os';
 import { afterFailure, afterSuccess } from '../canvas/following.ts';
+import { replacementOf } from '../canvas/replace.ts';
+import { readSignature } from '../canvas/signature.ts';
 import { createLogger } from '../core/logger.ts';
 import { FAILURE, IGNORED, REJECTED, SUCCESS } from '../core/states.ts';
 import { fromRemoteError } from '../message/remote-error.ts';
-import { decodeValue } from '../message/registry.ts';
-import { parseTaskHeaders } from '../message/protocol2.ts';
+import { decodeValue, encodePart } from '../message/registry.ts';
+import { NO_EMBED, parseTaskHeaders } from '../message/protocol2.ts';
 import type { Embed } from '../message/message.ts';
 import type { EncodedValue, Outcome } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { PreparedCall } from './call.ts';
 import type { Celery } from './celery.ts';
-import { runFollowUps } from './eager-canvas.ts';
+import { runFollowUp, runFollowUps } from './eager-canvas.ts';
 import { createTracer } from './trace.ts';
 import type { TraceHooks, TraceJob } from './trace.ts';
 
@@ -40,6 +42,9 @@ export async function runEagerly(app: Celery, call: PreparedCall): Promise<Resul
   while (outcome.kind === 'retry') {
     job = nextJob(job, outcome);
     outcome = await trace(job, hooks);
+  }
+  if (outcome.kind === 'ignore' && outcome.replacement !== undefined) {
+    return runReplacement(app, job, outcome, outcome.replacement);
   }
   const meta = metaOf(job, outcome);
   if (isStored(app, call)) await app.backend.store(meta);
@@ -127,6 +132,26 @@ function metaOf(job: TraceJob, outcome: Outcome): ResultMeta {
       // Only a pool ends a run in another way.
       return { ...common, status: IGNORED };
   }
+}
+
+async function runReplacement(
+  app: Celery,
+  { headers }: TraceJob,
+  { embed }: Extract<Outcome, { kind: 'ignore' }>,
+  replacement: EncodedValue,
+): Promise<ResultMeta> {
+  const replaced = {
+    id: headers.id,
+    group: headers.group,
+    groupIndex: headers.group_index,
+    nesting: headers.replaced_task_nesting,
+    embed: embed === null ? NO_EMBED : { ...(decodeValue(embed) as Embed), chain: null, chord: null },
+  };
+  const followUp = replacementOf(readSignature(decodeValue(replacement)), replaced, app.signatures.ids);
+  const { value, failure } = await runFollowUp(app, followUp);
+  if (failure !== undefined) return { ...failure, taskId: headers.id };
+  const result = encodePart(value, app.settings.result_serializer);
+  return { ...BLANK, taskId: headers.id, status: SUCCESS, result, dateDone: new Date() };
 }
 
 /** Runs what was linked to the task, and the rest of its chain, as workers would. */

@@ -1,10 +1,12 @@
 import type { Retry } from '../core/errors.ts';
 import type { TaskLogger } from '../core/logger.ts';
 import type { State } from '../core/states.ts';
+import type { SignatureLike } from '../canvas/signature.ts';
 import type { DeliveryInfo, SignatureJson } from '../message/message.ts';
 import type { ResultTuple } from '../message/outcome.ts';
 import type { Celery } from './celery.ts';
 import type { PublishOptions } from './options.ts';
+import type { AnyResult } from './result-options.ts';
 
 /** What is known of the run in progress: Celery's `self.request`, names in camelCase. */
 export interface TaskRequest {
@@ -92,6 +94,18 @@ export interface TaskContext {
    * @throws `exc` when it was given and the retries are used up
    */
   retry(options?: RetryOptions): Retry;
+  /**
+   * Ends the run, and goes on as another signature under the same id: `return self.replace(add.s(2, 2))`. Whoever waits for the
+   * task gets that one's result; what was to follow the task follows it.
+   * @throws always: what throws it must not be caught
+   * @throws {ImproperlyConfigured} the signature is in a chord already, or is an empty chain
+   */
+  replace(signature: SignatureLike): never;
+  /**
+   * Adds a signature to the chord that the running task is a member of, and sends it: the body then waits for it too.
+   * @throws {ValueError} the task is no member of a chord
+   */
+  addToChord(signature: SignatureLike): Promise<AnyResult>;
   /** Stores a state of the running task, built-in or of your own, and what goes with it. */
   updateState(state: State, meta?: unknown): Promise<void>;
   /**

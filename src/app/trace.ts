@@ -1,5 +1,5 @@
 import type { SignatureLike } from '../canvas/signature.ts';
-import { Ignore, NotRegistered, Reject, Retry, SoftTimeLimitExceeded } from '../core/errors.ts';
+import { Ignore, NotRegistered, Reject, Replaced, Retry, SoftTimeLimitExceeded } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { saferepr, tupleRepr } from '../core/python-repr.ts';
 import type { DeliveryInfo, Embed, TaskBody, TaskHeaders } from '../message/message.ts';
@@ -212,6 +212,10 @@ class Run {
   /** How the task ended that threw `error`. */
   ended(error: unknown, task: AnyTask): Outcome {
     if (error instanceof Retry) return this.#retry(error, task);
+    if (error instanceof Replaced) {
+      const replacement = encodeValue(error.signature, 'json');
+      return { kind: 'ignore', ...this.#ran(), replacement };
+    }
     if (error instanceof Ignore) return { kind: 'ignore', ...this.#ran() };
     if (error instanceof Reject) {
       const { requeue, reason } = error;

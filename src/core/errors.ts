@@ -173,6 +173,17 @@ export class Ignore extends CeleryError {
 }
 
 /** A task raises it to reject its message; has an effect only with `acksLate`. */
+/** The task goes on as another: `self.replace()`. */
+export class Replaced extends Ignore {
+  /** The JSON form of the signature that takes its place. */
+  readonly signature: object;
+
+  constructor(signature: object) {
+    super('Replaced by new task');
+    this.signature = signature;
+  }
+}
+
 export class Reject extends CeleryError {
   override readonly code = 'CELERY_REJECT';
 

@@ -68,7 +68,11 @@ export type Outcome =
       readonly message: string;
       readonly request: RetryRequest;
     })
-  | (Ran & { readonly kind: 'ignore' })
+  | (Ran & {
+      readonly kind: 'ignore';
+      /** The encoded signature that the task goes on as: `self.replace()`. */
+      readonly replacement?: EncodedValue;
+    })
   | (Ran & {
       readonly kind: 'reject';
       readonly requeue: boolean;

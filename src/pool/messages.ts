@@ -114,6 +114,10 @@ function referOutcome(outcome: Outcome, refer: Refer): Readonly<Record<string, u
   };
   if (outcome.kind === 'success') return { ...common, result: refer(outcome.result) };
   if (outcome.kind === 'failure') return { ...common, error: referError(outcome.error, refer) };
+  if (outcome.kind === 'ignore') {
+    const { replacement } = outcome;
+    return { ...common, replacement: replacement === undefined ? undefined : refer(replacement) };
+  }
   if (outcome.kind !== 'retry') return common;
   const { body, options } = outcome.request;
   return {
@@ -156,6 +160,7 @@ type Resolve = (reference: unknown) => EncodedValue;
 /** Undoes `referOutcome`, in place. */
 function resolveOutcome(outcome: Record<string, unknown>, resolve: Resolve): void {
   if (isRecord(outcome['embed'])) outcome['embed'] = resolve(outcome['embed']);
+  if (isRecord(outcome['replacement'])) outcome['replacement'] = resolve(outcome['replacement']);
   if (isRecord(outcome['result'])) outcome['result'] = resolve(outcome['result']);
   const { call, error, request } = outcome;
   if (isRecord(call)) outcome['call'] = { args: resolve(call['args']), kwargs: resolve(call['kwargs']) };

@@ -117,9 +117,9 @@ function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, s
     extended: settings.result_extended,
     logger,
   });
-  const bad = new BadMessages({ accept, logger, results, state, events });
   const following = new Following({ app, hostname, signal: sending });
   const workflow = new Workflow({ app, following, results, accept, logger });
+  const bad = new BadMessages({ accept, logger, results, workflow, state, events });
   const settlement = new Settlement({
     ...{ results, following, workflow, bad, log, events, logger },
     stopping: state.stopSignal,

@@ -6,6 +6,7 @@ import {
   NotRegistered,
   SecurityError,
 } from '../core/errors.ts';
+import { FAILURE } from '../core/states.ts';
 import { pythonRepr, saferepr } from '../core/python-repr.ts';
 import type { Envelope } from '../message/message.ts';
 import type { RemoteError } from '../message/outcome.ts';
@@ -14,6 +15,7 @@ import { DEFAULT_LIMITS } from '../message/registry.ts';
 import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import type { Delivery } from '../transport/transport.ts';
 import type { Results } from './results.ts';
+import type { Workflow } from './workflow.ts';
 import type { WorkerState } from './state.ts';
 import type { TaskEvents } from './task-events.ts';
 
@@ -24,6 +26,7 @@ export interface BadMessagesOptions {
   readonly accept: ReadonlySet<string>;
   readonly logger: Logger;
   readonly results: Results;
+  readonly workflow: Workflow;
   readonly state: WorkerState;
   readonly events: TaskEvents;
 }
@@ -33,13 +36,15 @@ export class BadMessages {
   readonly #accept: ReadonlySet<string>;
   readonly #logger: Logger;
   readonly #results: Results;
+  readonly #workflow: Workflow;
   readonly #state: WorkerState;
   readonly #events: TaskEvents;
 
-  constructor({ accept, logger, results, state, events }: BadMessagesOptions) {
+  constructor({ accept, logger, results, workflow, state, events }: BadMessagesOptions) {
     this.#accept = accept;
     this.#logger = logger;
     this.#results = results;
+    this.#workflow = workflow;
     this.#state = state;
     this.#events = events;
   }
@@ -137,7 +142,12 @@ export class BadMessages {
   async #reject(delivery: Delivery, envelope: Envelope, error: Error | undefined): Promise<void> {
     const headers = error === undefined ? undefined : readableHeaders(envelope);
     if (headers !== undefined && error !== undefined) {
-      await this.#results.storeUnrun(headers, envelope, toRemoteError(error));
+      const remote = toRemoteError(error);
+      await this.#results.storeUnrun(headers, envelope, remote);
+      const task = { id: headers.id, label: `${headers.task}[${headers.id}]`, headers, envelope };
+      const failure = { error: remote, status: FAILURE, isStored: true };
+      // Of what cannot be read nothing is known that would follow.
+      if (error instanceof NotRegistered) await this.#workflow.unrun(task, failure, { callsErrbacks: true });
     }
     await delivery.reject({ requeue: false });
   }

@@ -48,7 +48,11 @@ export class Following {
   }
 
   /** @returns what was sent, as children of the task */
-  success(request: Request, embed: Embed, result: EncodedValue): Promise<readonly ResultTuple[]> {
+  success(
+    request: Pick<Request, 'headers' | 'envelope'>,
+    embed: Embed,
+    result: EncodedValue,
+  ): Promise<readonly ResultTuple[]> {
     return this.#startAll(afterSuccess(embed, decodeValue(result)), this.originOf(request));
   }
 
@@ -80,7 +84,7 @@ export class Following {
     return start.child;
   }
 
-  originOf({ headers, envelope }: Request): Origin {
+  originOf({ headers, envelope }: Pick<Request, 'headers' | 'envelope'>): Origin {
     const { replyTo, priority } = envelope.properties;
     const inherits = this.#app.settings.task_inherit_parent_priority;
     return {

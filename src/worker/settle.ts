@@ -1,7 +1,9 @@
 import { constants } from 'node:os';
 import {
   BackendError,
+  Ignore,
   OperationalError,
+  Reject,
   TaskRevokedError,
   TimeLimitExceeded,
   WorkerLostError,
@@ -104,12 +106,9 @@ export class Settlement {
       case 'retry':
         return this.#retry(request, outcome);
       case 'ignore':
-        this.#log.ignored(request);
-        return request.settle('ack');
+        return this.#ignore(request, outcome);
       case 'reject':
-        this.#log.rejected(request, outcome);
-        this.#events.rejected(request, outcome.requeue);
-        return request.settle(outcome.requeue ? 'requeue' : 'drop');
+        return this.#reject(request, outcome);
       case 'timeout':
         return this.#timeOut(request, outcome);
       case 'terminated':
@@ -163,6 +162,24 @@ export class Settlement {
     }
     await request.settle('ack');
     this.#log.retried(request, outcome);
+  }
+
+  async #ignore(request: Request, { embed, replacement }: Ended<'ignore'>): Promise<void> {
+    this.#log.ignored(request);
+    if (replacement !== undefined) await this.#workflow.replace(request, embed, replacement);
+    else if (embed !== null) await this.#workflow.dropped(request, embed, new Ignore());
+    await request.settle('ack');
+  }
+
+  async #reject(request: Request, outcome: Ended<'reject'>): Promise<void> {
+    const { embed, requeue } = outcome;
+    this.#log.rejected(request, outcome);
+    this.#events.rejected(request, requeue);
+    const comesAgain = requeue && request.acksLate;
+    if (embed !== null && !comesAgain) {
+      await this.#workflow.dropped(request, embed, new Reject(outcome.reason));
+    }
+    await request.settle(requeue ? 'requeue' : 'drop');
   }
 
   async #timeOut(request: Request, { seconds }: Ended<'timeout'>): Promise<void> {

@@ -3,16 +3,19 @@ import { abandoned } from '../canvas/abandon.ts';
 import type { AbandonedMember } from '../canvas/abandon.ts';
 import { endMember } from '../canvas/chord-end.ts';
 import type { ChordVerdict } from '../canvas/chord-end.ts';
+import { replacementOf } from '../canvas/replace.ts';
 import { readSignature } from '../canvas/signature.ts';
 import type { CanvasNode } from '../canvas/signature.ts';
 import { sequence } from '../canvas/steps.ts';
 import type { ChordMember } from '../backend/chord.ts';
 import { BackendError, ChordError, OperationalError } from '../core/errors.ts';
+import type { Ignore, Reject } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { newTaskId } from '../core/task-id.ts';
 import { FAILURE, SUCCESS } from '../core/states.ts';
 import type { Embed, SignatureJson } from '../message/message.ts';
 import type { EncodedValue, RemoteError, ResultTuple } from '../message/outcome.ts';
-import { decodeTaskBody } from '../message/protocol2.ts';
+import { decodeTaskBody, NO_EMBED } from '../message/protocol2.ts';
 import { DEFAULT_LIMITS, decodeValue } from '../message/registry.ts';
 import { errorRepr, fromRemoteError, toRemoteError } from '../message/remote-error.ts';
 import type { Following, Origin } from './following.ts';
@@ -27,6 +30,9 @@ export interface WorkflowOptions {
   readonly accept: ReadonlySet<string>;
   readonly logger: Logger;
 }
+
+/** What is asked of a task that has ended. */
+export type EndedTask = Pick<Request, 'id' | 'label' | 'headers' | 'envelope'>;
 
 /** How a task ended that has failed, for those who wait for it. */
 export interface Failure {
@@ -54,24 +60,49 @@ export class Workflow {
   }
 
   /** Before the result is stored. @returns what was sent, as children of the task */
-  follow(request: Request, embed: EncodedValue, result: EncodedValue): Promise<readonly ResultTuple[]> {
+  follow(request: EndedTask, embed: EncodedValue, result: EncodedValue): Promise<readonly ResultTuple[]> {
     return this.#following.success(request, decodeValue(embed) as Embed, result);
   }
 
   /** After the result is stored: the chord is told. */
-  async succeeded(request: Request, embed: EncodedValue, result: EncodedValue): Promise<void> {
+  async succeeded(request: EndedTask, embed: EncodedValue, result: EncodedValue): Promise<void> {
     const { chord } = decodeValue(embed) as Embed;
     await this.#end(request, chord, { taskId: request.id, status: SUCCESS, result, error: null });
   }
 
+  /** The task goes on as another signature. */
+  async replace(request: EndedTask, embed: EncodedValue | null, replacement: EncodedValue): Promise<void> {
+    const { headers } = request;
+    const origin = this.#following.originOf(request);
+    const replaced = {
+      id: request.id,
+      group: headers.group,
+      groupIndex: headers.group_index,
+      nesting: headers.replaced_task_nesting,
+      embed: embed === null ? NO_EMBED : (decodeValue(embed) as Embed),
+    };
+    const node = readSignature(decodeValue(replacement));
+    await this.#following.start(
+      replacementOf(node, replaced, { newId: newTaskId, replyTo: origin.replyTo }),
+      origin,
+    );
+  }
+
   /** The task has failed: its chord is told, what would have followed fails with it, its error callbacks are called. */
-  async failed(request: Request, embed: EncodedValue, failure: Failure): Promise<void> {
+  async failed(request: EndedTask, embed: EncodedValue, failure: Failure): Promise<void> {
     await this.#failed(request, decodeValue(embed) as Embed, failure);
+  }
+
+  /** The task has ended without a state: a chord that waits for it would wait for ever. */
+  async dropped(request: EndedTask, embed: EncodedValue, raised: Ignore | Reject): Promise<void> {
+    const { chord, chain } = decodeValue(embed) as Embed;
+    const failure = { error: toRemoteError(raised), status: FAILURE, isStored: false };
+    await this.#failed(request, { ...NO_EMBED, chord, chain }, failure);
   }
 
   /** The same for a task that nobody has run, or whose process is gone: nobody has read its message yet. */
   async unrun(
-    request: Request,
+    request: EndedTask,
     failure: Failure,
     options: { readonly callsErrbacks: boolean },
   ): Promise<void> {
@@ -85,7 +116,7 @@ export class Workflow {
     await this.#failed(request, options.callsErrbacks ? embed : { ...embed, errbacks: null }, failure);
   }
 
-  async #failed(request: Request, embed: Embed, failure: Failure): Promise<void> {
+  async #failed(request: EndedTask, embed: Embed, failure: Failure): Promise<void> {
     const { error, status } = failure;
     const origin = this.#following.originOf(request);
     await this.#end(request, embed.chord, { taskId: request.id, status, result: null, error });
@@ -94,7 +125,7 @@ export class Workflow {
     await this.#following.failure(embed.errbacks ?? [], request.id, origin);
   }
 
-  async #end(request: Request, chord: SignatureJson | null, member: ChordMember): Promise<void> {
+  async #end(request: EndedTask, chord: SignatureJson | null, member: ChordMember): Promise<void> {
     const { group, group_index: groupIndex } = request.headers;
     if (chord === null || group === null) return;
     await this.#count({ ...member, groupId: group, groupIndex }, chord, this.#following.originOf(request));

@@ -76,10 +76,10 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
   const events = new TaskEvents(
     new EventDispatcher(app, { hostname: 'celery@here', taskEvents: false, logger }),
   );
-  const bad = new BadMessages({ accept, logger, results, state, events });
   const { signal } = new AbortController();
   const following = new Following({ app, hostname: 'celery@here', signal });
   const workflow = new Workflow({ app, following, results, accept, logger });
+  const bad = new BadMessages({ accept, logger, results, workflow, state, events });
   const settlement = new Settlement({
     ...{ results, following, workflow, bad, log: new TaskLog(logger), events, logger },
     stopping: state.stopSignal,

@@ -8,8 +8,10 @@ import { acceptedTypes } from '../../../src/message/registry.ts';
 import type { Delivery } from '../../../src/transport/transport.ts';
 import { BadMessages } from '../../../src/worker/bad-messages.ts';
 import type { Request } from '../../../src/worker/request.ts';
+import { Following } from '../../../src/worker/following.ts';
 import { Results } from '../../../src/worker/results.ts';
 import { WorkerState } from '../../../src/worker/state.ts';
+import { Workflow } from '../../../src/worker/workflow.ts';
 import { TaskEvents } from '../../../src/worker/task-events.ts';
 import { Strategies } from '../../../src/worker/strategy.ts';
 
@@ -29,11 +31,13 @@ function scene() {
   const events = new TaskEvents(
     new EventDispatcher(app, { hostname: 'celery@x', taskEvents: false, logger }),
   );
+  const following = new Following({ app, hostname: 'celery@x', signal: new AbortController().signal });
+  const workflow = new Workflow({ app, following, results, accept, logger });
   const received: Request[] = [];
   const strategies = new Strategies(app.tasks.values(), {
     accept,
     state,
-    bad: new BadMessages({ accept, logger, results, state, events }),
+    bad: new BadMessages({ accept, logger, results, workflow, state, events }),
     logger,
     receive: (request) => {
       received.push(request);
