@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AnyResult, SignatureJson } from '../../src/index.ts';
 import { Cluster } from '../support/interop-cluster.ts';
 import { python } from '../support/python.ts';
@@ -124,7 +124,12 @@ describe.runIf(hasRedis && python !== undefined)('canvases with Python', { timeo
       const sent = (await cluster.client.signature(signature).delay()) as unknown as AnyResult;
       result = await sent.get({ timeout: 20 });
     }
-    await expect.poll(() => cluster.notes().length, { timeout: 15_000, interval: 20 }).toBe(before + count(shape));
+    await vi.waitFor(
+      () => {
+        expect(cluster.notes()).toHaveLength(before + count(shape));
+      },
+      { timeout: 15_000, interval: 20 },
+    );
     return { result, family: family(cluster.notes().slice(before)) };
   }
 
