@@ -142,6 +142,7 @@ async function runReplacement(
 ): Promise<ResultMeta> {
   const replaced = {
     id: headers.id,
+    rootId: headers.root_id ?? headers.id,
     group: headers.group,
     groupIndex: headers.group_index,
     nesting: headers.replaced_task_nesting,

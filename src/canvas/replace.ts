@@ -9,6 +9,7 @@ import type { CanvasNode } from './signature.ts';
 /** The task that is replaced. */
 export interface Replaced {
   readonly id: string;
+  readonly rootId: string;
   readonly group: string | null;
   readonly groupIndex: number | null;
   /** How often it was replaced before. */
@@ -17,7 +18,7 @@ export interface Replaced {
 }
 
 export function replacementOf(node: CanvasNode, replaced: Replaced, context: FreezeContext): FollowUp {
-  const { id, group, groupIndex, nesting, embed } = replaced;
+  const { id, rootId, group, groupIndex, nesting, embed } = replaced;
   let linked = node.kind === 'group' ? accumulated(node) : node;
   for (const callback of embed.callbacks ?? []) linked = withLink(linked, callback);
   for (const errback of embed.errbacks ?? []) linked = withErrback(linked, errback);
@@ -29,6 +30,7 @@ export function replacementOf(node: CanvasNode, replaced: Replaced, context: Fre
   };
   const frozen = freeze(linked, placement, context);
   const options = {
+    root_id: rootId,
     replaced_task_nesting: nesting + 1,
     ...(embed.chain !== null && { chain: embed.chain }),
   };

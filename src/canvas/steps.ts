@@ -1,7 +1,7 @@
 /** The steps of a chain, as they are sent: nested chains unrolled, a group that something follows made a chord. */
 import { signaturesIn, withErrback, withLink } from './links.ts';
 import { readSignature, withOptions } from './signature.ts';
-import type { CanvasNode, ChainNode, SignatureOptions } from './signature.ts';
+import type { CanvasNode, ChainNode, GroupNode, SignatureOptions } from './signature.ts';
 
 /** Options that say where in a larger canvas a signature stands; they belong to the whole, not to one of its tasks. */
 const PLACEMENT = ['task_id', 'group_id', 'group_index', 'chord'] as const;
@@ -57,9 +57,18 @@ function folded(steps: readonly CanvasNode[]): readonly CanvasNode[] {
   const after = steps.slice(index + 1);
   if (step === undefined || after.length === 0) return steps;
   const before = steps.slice(0, index);
-  if (step.kind === 'chord') return [...before, { ...step, body: sequence([step.body, ...after]) }];
-  if (step.kind !== 'group') return steps;
-  return [...before, { kind: 'chord', header: step, body: sequence(after), options: {} }];
+  if (step.kind === 'group') return [...before, chordOf(step, after)];
+  if (step.kind !== 'chord') return steps;
+  // A body that is a group of one still gives a list.
+  const { body } = step;
+  return [
+    ...before,
+    { ...step, body: body.kind === 'group' ? chordOf(body, after) : sequence([body, ...after]) },
+  ];
+}
+
+function chordOf(header: GroupNode, after: readonly CanvasNode[]): CanvasNode {
+  return { kind: 'chord', header, body: sequence(after), options: {} };
 }
 
 /** Several steps as one signature. */

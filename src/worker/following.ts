@@ -70,17 +70,16 @@ export class Following {
     });
   }
 
-  /** Sends what starts a signature. @returns what the task remembers of it as its child; null: nothing was to be sent */
+  /**
+   * Sends what starts a signature, as if the task sent it itself: its calls are children of the task unless they say otherwise.
+   * @returns what the task remembers of it as its child; null: nothing was to be sent
+   */
   async start({ node, given }: FollowUp, origin: Origin): Promise<ResultTuple | null> {
-    const { id, rootId, replyTo, priority } = origin;
-    const options: SignatureOptions = {
-      ...{ root_id: rootId, parent_id: id },
-      ...(priority !== null && { priority }),
-      ...given.options,
-    };
+    const { replyTo, priority } = origin;
+    const options: SignatureOptions = { ...(priority !== null && { priority }), ...given.options };
     const chordHeader = this.#app.settings.task_allow_error_cb_on_chord_header;
     const start = startOf(node, { ...given, options }, { newId: newTaskId, replyTo, chordHeader });
-    await sendCanvas(this.#app, start, (call) => this.#send(call));
+    await sendCanvas(this.#app, start, (call) => this.#send(call, origin));
     return start.child;
   }
 
@@ -96,12 +95,19 @@ export class Following {
   }
 
   async #startAll(followUps: readonly FollowUp[], origin: Origin): Promise<readonly ResultTuple[]> {
-    const children = await Promise.all(followUps.map((each) => this.start(each, origin)));
+    const family = { root_id: origin.rootId, parent_id: origin.id };
+    const children = await Promise.all(
+      followUps.map(({ node, given }) =>
+        // Said, and so handed on to all of it: to the body of a chord, too.
+        this.start({ node, given: { ...given, options: { ...family, ...given.options } } }, origin),
+      ),
+    );
     return children.filter((child) => child !== null);
   }
 
-  async #send(call: Call): Promise<void> {
+  async #send(call: Call, { id, rootId }: Origin): Promise<void> {
     const options: ApplyOptions = {
+      ...{ parentId: id, rootId },
       ...toApplyOptions(call.options),
       kwargs: call.kwargs,
       addToParent: false,

@@ -76,6 +76,7 @@ export class Workflow {
     const origin = this.#following.originOf(request);
     const replaced = {
       id: request.id,
+      rootId: origin.rootId,
       group: headers.group,
       groupIndex: headers.group_index,
       nesting: headers.replaced_task_nesting,
