@@ -14,7 +14,8 @@ import type { WorkerFlags } from './worker-options.ts';
 export function startEarly(context: Context, flags: WorkerFlags): EarlyChildren | undefined {
   const { app } = context.global;
   const { file } = app === undefined ? {} : findApp(app, context.cwd);
-  if (file === undefined || poolKind(flags.pool ?? 'prefork') !== 'prefork') return undefined;
+  const kind = poolKind(flags.pool ?? 'prefork');
+  if (file === undefined || (kind !== 'prefork' && kind !== 'async')) return undefined;
   const cores = os.availableParallelism();
   return new EarlyChildren({
     count: Math.min(flags.concurrency ?? cores, cores),

@@ -39,18 +39,29 @@ export interface WorkerFlags extends PrivilegeFlags {
 }
 
 /** Celery's other pools, which are none of ours. */
-const OTHER_POOLS = ['threads', 'eventlet', 'gevent', 'custom'];
+const OTHER_POOLS = ['threads', 'custom'];
+
+export type PoolKind = 'prefork' | 'async' | 'solo';
+
+/** Names for `-P` and `worker_pool`. What Celery has for tasks that wait is the async pool here. */
+const POOLS = new Map<string, PoolKind>([
+  ['prefork', 'prefork'],
+  ['processes', 'prefork'],
+  ['async', 'async'],
+  ['gevent', 'async'],
+  ['eventlet', 'async'],
+  ['solo', 'solo'],
+]);
 
 /** The pool of a name in `-P` or `worker_pool`; undefined when there is none. */
-export function poolKind(name: string): 'prefork' | 'solo' | undefined {
-  if (name === 'prefork' || name === 'processes') return 'prefork';
-  return name === 'solo' ? 'solo' : undefined;
+export function poolKind(name: string): PoolKind | undefined {
+  return POOLS.get(name);
 }
 
 /** Why there is no such pool. */
 export function poolProblem(name: string): string {
   const what = OTHER_POOLS.includes(name) ? 'is a pool that celery-ts does not have' : 'is no pool';
-  return `'${name}' ${what}; there are 'prefork' (also called 'processes') and 'solo'.`;
+  return `'${name}' ${what}; there are 'prefork' (also called 'processes'), 'async' (also called 'gevent' and 'eventlet') and 'solo'.`;
 }
 
 /** The settings that the options and the words behind them stand for. */

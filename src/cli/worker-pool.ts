@@ -4,6 +4,7 @@ import type { Logger } from '../core/logger.ts';
 import type { EarlyChildren } from '../pool/early-children.ts';
 import type { Pool } from '../pool/pool.ts';
 import { createPreforkPool } from '../pool/prefork.ts';
+import type { PreforkOptions } from '../pool/prefork.ts';
 import type { OpenedApp } from './app.ts';
 import type { Context } from './context.ts';
 import { poolKind, poolProblem } from './worker-options.ts';
@@ -26,7 +27,11 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
   const { worker_pool: name } = opened.app.settings;
   switch (poolKind(name)) {
     case 'prefork':
-      return createPrefork(setup);
+      return createPreforkPool(childrenOf(setup));
+    case 'async': {
+      const { createAsyncPool } = await import('../pool/async-pool.ts');
+      return createAsyncPool({ ...childrenOf(setup), processes: os.availableParallelism() });
+    }
     case 'solo': {
       setup.early?.close();
       const [{ createTracer }, { createSoloPool }] = await Promise.all([
@@ -40,9 +45,11 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
   }
 }
 
-function createPrefork({ context, opened, logger, hostname, logfile, color, early }: PoolSetup): Pool {
+/** What the pools of child processes have in common. */
+function childrenOf(setup: PoolSetup): PreforkOptions {
+  const { context, opened, logger, hostname, logfile, color, early } = setup;
   const { settings } = opened.app;
-  return createPreforkPool({
+  return {
     size: settings.worker_concurrency ?? os.availableParallelism(),
     child: {
       appSpec: context.global.app,
@@ -66,5 +73,5 @@ function createPrefork({ context, opened, logger, hostname, logfile, color, earl
     maxTasksPerChild: settings.worker_max_tasks_per_child,
     maxMemoryPerChildKb: settings.worker_max_memory_per_child,
     aliveTimeoutMs: settings.worker_proc_alive_timeout * 1000,
-  });
+  };
 }

@@ -16,13 +16,17 @@ export type ParentMessage =
       readonly name: string;
       readonly index: number;
       readonly title: string;
+      /** Jobs run at the same time; else one after the other, in the order in which they come. */
+      readonly isConcurrent: boolean;
     }
-  /** Jobs run in the order in which they come; `number` counts them. */
+  /** `number` counts the jobs of a child. */
   | { readonly kind: 'job'; readonly number: number; readonly job: Job; readonly reportMemory: boolean }
   /** Give back the jobs that have not begun. */
   | { readonly kind: 'recall' }
   /** The soft time limit of that job has passed. */
   | { readonly kind: 'soft-limit'; readonly number: number; readonly seconds: number }
+  /** That job is given up: abort its signal. Only where jobs run at the same time. */
+  | { readonly kind: 'abort'; readonly number: number }
   /** Answer to `state`; `error` says why the state could not be stored. */
   | { readonly kind: 'stored'; readonly sequence: number; readonly error: string | null }
   /** No more jobs: run the exit handlers and end. */
@@ -35,15 +39,25 @@ export type ChildMessage =
   | { readonly kind: 'ready'; readonly tasks: readonly string[] }
   /** The app could not be loaded. */
   | { readonly kind: 'failed'; readonly message: string; readonly stack: string | null }
-  | { readonly kind: 'state'; readonly sequence: number; readonly update: StateUpdate }
+  | {
+      readonly kind: 'state';
+      readonly number: number;
+      readonly sequence: number;
+      readonly update: StateUpdate;
+    }
   | {
       readonly kind: 'outcome';
+      readonly number: number;
       readonly outcome: Outcome;
       /** Resident memory in KiB, when the job asked for it. */
       readonly memoryKb: number | null;
       /** The process is not to be trusted with another job. */
       readonly isBroken: boolean;
     }
+  /** Answer to `abort`; `isListening` says whether the task has its signal, and may end by itself. */
+  | { readonly kind: 'aborted'; readonly number: number; readonly isListening: boolean }
+  /** A job that was given up has ended; how counts for nothing. */
+  | { readonly kind: 'ended'; readonly number: number }
   /** A job that was given ahead, and not begun, will not be run here. */
   | { readonly kind: 'returned'; readonly number: number }
   /** The process is not to be trusted any more, between two jobs. */

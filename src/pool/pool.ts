@@ -36,9 +36,9 @@ export interface JobEvents {
   onSoftTimeout(seconds: number): void;
 }
 
-/** Runs jobs, each slot one at a time. Knows no broker. */
+/** Runs jobs, as many at the same time as it has slots. Knows no broker. */
 export interface Pool extends Service {
-  /** As Celery prints it in the banner: `prefork`, `solo`. */
+  /** As the banner prints it: `prefork`, `async`, `solo`. */
   readonly name: string;
   /** Slots. */
   readonly size: number;
@@ -54,7 +54,7 @@ export interface Pool extends Service {
   hasRoom?(task: string): boolean;
   /** Takes back jobs that wait for a slot (shutdown): their `submit` never settles; returns their ids. */
   takeWaiting(): readonly string[];
-  /** Ends a running job's process; false when the job is not running here. */
+  /** Ends a running job, with its process where it has one of its own; false when the job is not running here. */
   terminate(taskId: string, signal: NodeJS.Signals): boolean;
   grow(count: number): Promise<void>;
   shrink(count: number): Promise<void>;

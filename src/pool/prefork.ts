@@ -1,96 +1,78 @@
-import { deferred } from '../core/async.ts';
-import type { Deferred } from '../core/async.ts';
 import { ValueError } from '../core/errors.ts';
-import type { Logger } from '../core/logger.ts';
 import { Timer } from '../core/timer.ts';
 import { Waiters } from '../core/waiters.ts';
 import type { Outcome } from '../message/outcome.ts';
-import type { ChildInit } from './child-init.ts';
-import type { ChildExit } from './child-process.ts';
-import { ChildProcess } from './child-process.ts';
-import type { EarlyChildren } from './early-children.ts';
+import type { ChildrenOptions } from './children.ts';
+import { Children } from './children.ts';
 import { Fifo } from './fifo.ts';
-import { Guardian } from './guardian.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
 import { ReadingAhead } from './reading-ahead.ts';
-import { RespawnPolicy } from './respawn.ts';
 import type { JobCall } from './running-job.ts';
-import { describeExit } from './spawn-child.ts';
+import { SerialChild } from './serial-child.ts';
 import { writeStats } from './write-stats.ts';
 
-export interface PreforkOptions {
+export interface PreforkOptions extends ChildrenOptions {
   /** Child processes, Celery's `--concurrency`. */
   readonly size: number;
-  /** What children need to load the app. */
-  readonly child: ChildInit;
-  /** Processes that were started before: taken first; what the pool's size leaves of them is ended. */
-  readonly early?: EarlyChildren | undefined;
-  readonly logger: Logger;
-  /** Jobs after which a child is replaced; null = never. */
-  readonly maxTasksPerChild: number | null;
-  /** Resident memory in KiB after which a child is replaced, looked at when a job ends; null = never. */
-  readonly maxMemoryPerChildKb: number | null;
-  /** Milliseconds within which a new process has to show up, `worker_proc_alive_timeout`; loading the app may take 15 times as long. */
-  readonly aliveTimeoutMs: number;
 }
 
-/** A pool of child processes, each of which runs one job at a time. */
-export interface PreforkPool extends Pool {
+/** A pool of child processes. */
+export interface ProcessPool extends Pool {
   /** Resolves, with the reason, when children cannot be started any more; the pool then runs nothing and has to be stopped. */
   readonly failed: Promise<Error>;
 }
 
-export function createPreforkPool(options: PreforkOptions): PreforkPool {
+/** A pool of child processes, each of which runs one job at a time. */
+export function createPreforkPool(options: PreforkOptions): ProcessPool {
   return new Prefork(options);
 }
 
-/** One place in which a job can run; its child changes. */
-interface Slot {
-  readonly index: number;
-  child: ChildProcess | undefined;
-  /** Not to be given another child. */
-  isRetired: boolean;
-}
-
-class Prefork implements PreforkPool {
+class Prefork implements ProcessPool {
   readonly name = 'prefork';
   readonly failed: Promise<Error>;
   readonly #options: PreforkOptions;
   readonly #timer = new Timer();
-  readonly #guardian: Guardian;
-  readonly #respawn = new RespawnPolicy();
-  readonly #failure: Deferred<Error>;
-  /** By number, from 1. */
-  readonly #slots = new Map<number, Slot>();
-  /** Living children: those of the slots, and those that are on their way out. */
-  readonly #children = new Set<ChildProcess>();
-  readonly #idle: ChildProcess[] = [];
+  readonly #children: Children<SerialChild>;
+  readonly #idle: SerialChild[] = [];
   readonly #waiting = new Fifo<JobCall>();
-  readonly #busy = new Set<ChildProcess>();
+  readonly #busy = new Set<SerialChild>();
   /** Undefined where children are replaced after so many jobs, or so much memory: then each has one job at a time. */
   readonly #readingAhead: ReadingAhead | undefined;
   /** Jobs written to the child of each slot, for `stats`. */
   readonly #written = new Map<number, number>();
-  /** A child became ready, or none will. */
-  readonly #readiness = new Waiters();
   readonly #drained = new Waiters();
-  #names = 0;
   #isStarted = false;
-  #isStopping = false;
   #stopped: Promise<void> | undefined;
 
   constructor(options: PreforkOptions) {
     this.#options = options;
-    this.#guardian = new Guardian(options.logger);
-    this.#failure = deferred<Error>();
-    this.failed = this.#failure.promise;
+    this.#children = new Children(options, this.#timer, {
+      create: (childOptions, events) => {
+        const child: SerialChild = new SerialChild(childOptions, {
+          ...events,
+          onReturned: (jobs) => {
+            this.#onReturned(child, jobs);
+          },
+        });
+        return child;
+      },
+      onReady: (child) => {
+        this.#idle.push(child);
+        this.#dispatch();
+      },
+      onGone: (child) => {
+        const at = this.#idle.indexOf(child);
+        if (at !== -1) this.#idle.splice(at, 1);
+      },
+    });
+    this.failed = this.#children.failed;
     if (options.maxTasksPerChild === null && options.maxMemoryPerChildKb === null) {
       this.#readingAhead = new ReadingAhead(this.#busy, this.#timer);
     }
   }
 
   get size(): number {
-    return this.#isStarted ? this.#slots.size : this.#options.size;
+    return this.#isStarted ? this.#children.size : this.#options.size;
   }
 
   get free(): number {
@@ -98,28 +80,14 @@ class Prefork implements PreforkPool {
   }
 
   get pids(): readonly number[] {
-    return [...this.#children].map((child) => child.pid).filter((pid) => pid !== 0);
+    return this.#children.pids;
   }
 
-  /** Starts the children; resolves when the first of them has loaded the app, and jobs can run. */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#isStarted || this.#isStopping) return;
+    if (this.#isStarted || this.#children.isStopping) return;
     this.#isStarted = true;
-    const abort = (): void => {
-      void this.kill();
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      this.#addSlots(this.#options.size);
-      this.#options.early?.close();
-      if (this.#slots.size > 0) await this.#whenReady(() => this.#countReady() > 0);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    await this.#children.start(this.#options.size, signal, () => this.kill());
   }
 
   submit(job: Job, events: JobEvents): Promise<Outcome> {
@@ -130,7 +98,7 @@ class Prefork implements PreforkPool {
   }
 
   hasRoom(task: string): boolean {
-    if (this.#waiting.size > 0 || this.#isStopping) return false;
+    if (this.#waiting.size > 0 || this.#children.isStopping) return false;
     return this.#idle.length > 0 || this.#readingAhead?.choose(task) !== undefined;
   }
 
@@ -147,24 +115,19 @@ class Prefork implements PreforkPool {
     return children.length > 0;
   }
 
-  async grow(count: number): Promise<void> {
-    const slots = this.#addSlots(count);
-    await this.#whenReady(() => slots.every((slot) => slot.isRetired || slot.child?.isReady === true));
+  grow(count: number): Promise<void> {
+    return this.#children.add(count);
   }
 
   /** @throws {ValueError} fewer than `count` children are idle; those that are have been retired. */
   async shrink(count: number): Promise<void> {
-    const endings: Promise<void>[] = [];
-    for (const slot of [...this.#slots.values()].reverse()) {
-      if (endings.length === count) break;
-      if (slot.child !== undefined && this.#idle.includes(slot.child)) endings.push(this.#retire(slot));
-    }
+    const endings = this.#children.remove(count, (child) => this.#idle.includes(child));
     await Promise.all(endings);
     if (endings.length < count) throw new ValueError("Can't shrink pool. All processes busy!");
   }
 
   restart(): void {
-    for (const slot of this.#slots.values()) if (slot.child !== undefined) this.#replace(slot, slot.child);
+    this.#children.replaceAll();
   }
 
   drained(): Promise<void> {
@@ -178,9 +141,9 @@ class Prefork implements PreforkPool {
   }
 
   async kill(): Promise<void> {
-    this.#isStopping = true;
+    this.#children.halt();
     this.takeWaiting();
-    await Promise.all([...this.#children].map((child) => child.kill()));
+    await this.#children.kill();
     await this.stop();
   }
 
@@ -193,7 +156,7 @@ class Prefork implements PreforkPool {
       'max-memory-per-child': maxMemoryPerChildKb ?? 'N/A',
       'put-guarded-by-semaphore': false,
       writes: writeStats(
-        [...this.#slots.keys()].map((index) => this.#written.get(index) ?? 0),
+        [...this.#children.indexes].map((index) => this.#written.get(index) ?? 0),
         this.#busy.size,
       ),
     };
@@ -204,155 +167,18 @@ class Prefork implements PreforkPool {
   }
 
   async #stop(): Promise<void> {
-    this.#isStopping = true;
+    this.#children.halt();
     this.takeWaiting();
     await this.drained();
-    await Promise.all([...this.#children].map((child) => child.close()));
-    this.#slots.clear();
+    await this.#children.stop();
     this.#timer.clear();
-    this.#readiness.wake();
-    await this.#guardian.close();
-  }
-
-  #addSlots(count: number): Slot[] {
-    const added: Slot[] = [];
-    for (let index = 1; added.length < count; index += 1) {
-      if (this.#slots.has(index)) continue;
-      const slot: Slot = { index, child: undefined, isRetired: false };
-      this.#slots.set(index, slot);
-      added.push(slot);
-    }
-    for (const slot of added) this.#fill(slot);
-    return added;
-  }
-
-  async #retire(slot: Slot): Promise<void> {
-    slot.isRetired = true;
-    this.#slots.delete(slot.index);
-    if (slot.child !== undefined) await this.#dismiss(slot.child);
-  }
-
-  /** Takes a child that has no job out of service. */
-  #dismiss(child: ChildProcess): Promise<void> {
-    this.#removeIdle(child);
-    return child.close();
-  }
-
-  #removeIdle(child: ChildProcess): void {
-    const at = this.#idle.indexOf(child);
-    if (at !== -1) this.#idle.splice(at, 1);
-  }
-
-  /** Starts a child for a slot. */
-  #fill(slot: Slot): void {
-    if (slot.isRetired || this.#isStopping) return;
-    this.#names += 1;
-    try {
-      const child = new ChildProcess(
-        {
-          name: `ForkPoolWorker-${this.#names}`,
-          index: slot.index,
-          early: this.#options.early?.take(),
-          init: this.#options.child,
-          logger: this.#options.logger,
-          timer: this.#timer,
-          aliveTimeoutMs: this.#options.aliveTimeoutMs,
-          maxMemoryKb: this.#options.maxMemoryPerChildKb,
-        },
-        {
-          onReady: () => {
-            this.#onReady(slot, child);
-          },
-          onBroken: () => {
-            this.#replace(slot, child);
-          },
-          onReturned: (_, jobs) => {
-            this.#onReturned(child, jobs);
-          },
-          onExit: (_, exit) => {
-            this.#onExit(slot, child, exit);
-          },
-        },
-      );
-      slot.child = child;
-      this.#children.add(child);
-      if (child.pid !== 0) this.#guardian.add(child.pid);
-    } catch (error) {
-      this.#startFailed(slot, error instanceof Error ? error : new Error(String(error)), false);
-    }
-  }
-
-  #onReady(slot: Slot, child: ChildProcess): void {
-    this.#respawn.ready();
-    if (slot.child !== child || slot.isRetired || this.#isStopping) {
-      void child.close();
-      return;
-    }
-    this.#idle.push(child);
-    this.#readiness.wake();
-    this.#dispatch();
-  }
-
-  /** Gives the slot a new child; the old one ends after its job. */
-  #replace(slot: Slot, child: ChildProcess): void {
-    if (slot.child !== child) return;
-    slot.child = undefined;
-    child.retire();
-    if (!child.isBusy) void this.#dismiss(child);
-    this.#fill(slot);
-  }
-
-  #onExit(slot: Slot, child: ChildProcess, exit: ChildExit): void {
-    this.#children.delete(child);
-    this.#guardian.remove(child.pid);
-    this.#removeIdle(child);
-    if (slot.child !== child) return;
-    slot.child = undefined;
-    if (slot.isRetired || this.#isStopping) return;
-    if (exit.bootError === undefined && (child.jobs > 0 || child.isBusy)) {
-      this.#fill(slot);
-      return;
-    }
-    const error =
-      exit.bootError ??
-      new Error(`A child process ended with ${describeExit(exit.code, exit.signal)} before its first job.`);
-    this.#startFailed(slot, error, exit.bootError?.name === 'AppLoadError');
-  }
-
-  #startFailed(slot: Slot, error: Error, isExplained: boolean): void {
-    const waitMs = this.#respawn.failed(isExplained, this.#countReady() === 0);
-    if (waitMs === undefined) {
-      this.#isStopping = true;
-      this.#failure.resolve(error);
-      this.#readiness.wake();
-      return;
-    }
-    this.#options.logger.error(
-      `A child process could not be started, trying again in ${waitMs / 1000}s: ${error.message}`,
-    );
-    this.#timer.callAfter(waitMs, () => {
-      this.#fill(slot);
-    });
-  }
-
-  #countReady(): number {
-    let count = 0;
-    for (const child of this.#children) if (child.isReady) count += 1;
-    return count;
-  }
-
-  async #whenReady(isReady: () => boolean): Promise<void> {
-    while (!isReady() && !this.#isStopping) await this.#readiness.wait();
-    if (!isReady()) {
-      const stopped = new ValueError('The pool was stopped before its child processes were ready.');
-      throw await Promise.race([this.failed, Promise.resolve(stopped)]);
-    }
   }
 
   #dispatch(): void {
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       const idle = this.#idle.shift();
-      const child = idle ?? (this.#isStopping ? undefined : this.#readingAhead?.choose(next.job.task));
+      const mayReadAhead = idle === undefined && !this.#children.isStopping;
+      const child = mayReadAhead ? this.#readingAhead?.choose(next.job.task) : idle;
       if (child === undefined) return;
       this.#waiting.shift();
       this.#give(child, next);
@@ -360,7 +186,7 @@ class Prefork implements PreforkPool {
     }
   }
 
-  #give(child: ChildProcess, call: JobCall): void {
+  #give(child: SerialChild, call: JobCall): void {
     this.#busy.add(child);
     this.#written.set(child.index, (this.#written.get(child.index) ?? 0) + 1);
     child.run(call, (outcome) => {
@@ -372,9 +198,9 @@ class Prefork implements PreforkPool {
   }
 
   /** Jobs that a child had, but did not begin: they are next. */
-  #onReturned(child: ChildProcess, jobs: readonly JobCall[]): void {
+  #onReturned(child: SerialChild, jobs: readonly JobCall[]): void {
     this.#release(child);
-    if (this.#isStopping) {
+    if (this.#children.isStopping) {
       for (const { done } of jobs) done({ kind: 'lost', exitCode: null, signal: null });
       this.#checkDrained();
       return;
@@ -384,22 +210,11 @@ class Prefork implements PreforkPool {
   }
 
   /** A job of the child has ended, or was given back. */
-  #release(child: ChildProcess): void {
-    if (child.isBusy || !this.#busy.delete(child)) return;
-    this.#takeBack(child);
-  }
-
-  /** The child is without a job again, or gone. */
-  #takeBack(child: ChildProcess): void {
-    if (child.jobs > 0) this.#respawn.worked();
-    const slot = this.#slots.get(child.index);
-    if (slot?.child !== child || !child.isReady) {
-      if (child.isReady) void child.close();
-      return;
-    }
+  #release(child: SerialChild): void {
+    if (child.isBusy || !this.#busy.delete(child) || !this.#children.keep(child)) return;
     const { maxTasksPerChild } = this.#options;
     if (maxTasksPerChild !== null && child.jobs >= maxTasksPerChild) {
-      this.#replace(slot, child);
+      this.#children.replace(child);
       return;
     }
     this.#idle.push(child);

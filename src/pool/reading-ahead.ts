@@ -1,7 +1,7 @@
 import type { Timer } from '../core/timer.ts';
 import type { Outcome } from '../message/outcome.ts';
-import type { ChildProcess } from './child-process.ts';
 import { Pace } from './pace.ts';
+import type { SerialChild } from './serial-child.ts';
 
 /** Jobs that wait in a child behind the one that runs. */
 const MOST_AHEAD = 12;
@@ -18,13 +18,13 @@ const PATIENCE_MS = 20;
  */
 export class ReadingAhead {
   readonly #pace = new Pace();
-  readonly #children: ReadonlySet<ChildProcess>;
+  readonly #children: ReadonlySet<SerialChild>;
   readonly #timer: Timer;
-  #filling: ChildProcess | undefined;
+  #filling: SerialChild | undefined;
   #isWatching = false;
 
   /** @param busy the children that run a job, and may have more */
-  constructor(busy: ReadonlySet<ChildProcess>, timer: Timer) {
+  constructor(busy: ReadonlySet<SerialChild>, timer: Timer) {
     this.#children = busy;
     this.#timer = timer;
   }
@@ -34,15 +34,15 @@ export class ReadingAhead {
   }
 
   /** The child to give a job of this task to, if any. */
-  choose(task: string): ChildProcess | undefined {
+  choose(task: string): SerialChild | undefined {
     if (!this.#pace.isShort(task)) return undefined;
     if (this.#filling !== undefined && !this.#hasRoom(this.#filling, MOST_AHEAD)) this.#filling = undefined;
     this.#filling ??= this.#neediest();
     return this.#filling;
   }
 
-  #neediest(): ChildProcess | undefined {
-    let found: ChildProcess | undefined;
+  #neediest(): SerialChild | undefined {
+    let found: SerialChild | undefined;
     for (const child of this.#children) {
       if (found !== undefined && found.ahead <= child.ahead) continue;
       if (this.#hasRoom(child, FEW_AHEAD)) found = child;
@@ -50,7 +50,7 @@ export class ReadingAhead {
     return found;
   }
 
-  #hasRoom(child: ChildProcess, most: number): boolean {
+  #hasRoom(child: SerialChild, most: number): boolean {
     const { running } = child;
     return (
       running !== undefined &&

@@ -1,5 +1,7 @@
 import type { Timer, TimerHandle } from '../core/timer.ts';
 import type { Outcome } from '../message/outcome.ts';
+import { errorRepr, toRemoteError } from '../message/remote-error.ts';
+import type { ChildMessage, ParentMessage } from './messages.ts';
 import type { Job, JobEvents } from './pool.ts';
 
 /** A job, whom to tell of its run, and what to call with its end. */
@@ -14,6 +16,11 @@ export interface JobCall {
 export interface LimitActions {
   onSoftLimit(seconds: number): void;
   onHardLimit(): void;
+}
+
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
 /** A job that a child process has: its time limits, and how it ends when its process does. */
@@ -57,7 +64,7 @@ export class RunningJob {
 
   /** In place of its hard limit. */
   endAfter(timer: Timer, ms: number, end: () => void): void {
-    this.#hardLimit?.cancel();
+    this.cancelLimits();
     this.#hardLimit = timer.callAfter(ms, end);
   }
 
@@ -71,13 +78,40 @@ export class RunningJob {
     return this.isTimedOut || this.terminatedBy !== undefined;
   }
 
-  outcomeOfExit(exitCode: number | null, signal: NodeJS.Signals | null): Outcome {
+  /** What it is when it ends without an outcome of its own. @param exit - how its process ended */
+  outcomeOfEnd({ code, signal }: ProcessExit): Outcome {
     if (this.isTimedOut) return { kind: 'timeout', seconds: this.job.timeLimit ?? 0 };
     if (this.terminatedBy !== undefined) return { kind: 'terminated', signal: this.terminatedBy };
-    return { kind: 'lost', exitCode, signal };
+    return { kind: 'lost', exitCode: code, signal };
   }
 }
 
 function isLimit(seconds: number | undefined): seconds is number {
   return seconds !== undefined && seconds > 0;
+}
+
+/** Stores a state that a job tells about itself; a job that has ended has nothing to tell. */
+export async function answerState(
+  { sequence, update }: Extract<ChildMessage, { kind: 'state' }>,
+  running: RunningJob | undefined,
+): Promise<ParentMessage> {
+  try {
+    await running?.call.events.onState(update);
+    return { kind: 'stored', sequence, error: null };
+  } catch (error) {
+    return { kind: 'stored', sequence, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The outcome of a job that cannot be passed on to a child. */
+export function unsendable(error: unknown): Outcome {
+  return {
+    kind: 'failure',
+    seconds: 0,
+    children: [],
+    embed: null,
+    error: toRemoteError(error),
+    expected: false,
+    repr: errorRepr(error),
+  };
 }

@@ -179,4 +179,4 @@ export type DeliveryMode = 1 | 2 | 'transient' | 'persistent';
 export type FailoverStrategy = 'round-robin' | 'shuffle' | ((urls: readonly string[]) => Iterable<string>);
 
 /** Name of a pool. */
-export type PoolName = 'prefork' | 'solo' | (string & {});
+export type PoolName = 'prefork' | 'async' | 'solo' | (string & {});

@@ -110,7 +110,9 @@ export class Autoscaler {
 
 function checkLimits({ max, min, pool }: AutoscalerOptions): void {
   if (pool.name === 'solo') {
-    throw new ImproperlyConfigured('--autoscale takes the prefork pool: the solo pool has one slot.');
+    throw new ImproperlyConfigured(
+      '--autoscale takes the prefork or the async pool: the solo pool has one slot.',
+    );
   }
   if (max < 1 || min < 0 || max < min) {
     throw new ImproperlyConfigured(

@@ -7,19 +7,23 @@ import type { Logger } from '../../src/core/logger.ts';
 import type { Outcome } from '../../src/message/outcome.ts';
 import type { ChildInit } from '../../src/pool/child-init.ts';
 import type { Job, JobEvents, PoolProcess, StateUpdate } from '../../src/pool/pool.ts';
+import type * as AsyncModule from '../../src/pool/async-pool.ts';
 import type * as PreforkModule from '../../src/pool/prefork.ts';
-import type { PreforkOptions, PreforkPool } from '../../src/pool/prefork.ts';
+import type { PreforkOptions, ProcessPool } from '../../src/pool/prefork.ts';
 
 // The built code: children are separate processes, which start from it.
 const BUILD = join(import.meta.dirname, '../../build');
 const { createLogger } = (await import(join(BUILD, 'core/logger.js'))) as typeof LoggerModule;
 const { createPreforkPool } = (await import(join(BUILD, 'pool/prefork.js'))) as typeof PreforkModule;
+const { createAsyncPool } = (await import(join(BUILD, 'pool/async-pool.js'))) as typeof AsyncModule;
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/pool');
 const FORMAT = '[%(levelname)s/%(processName)s] %(message)s';
 const TASK_FORMAT = '[%(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s';
 
 export type PoolSettings = Partial<Omit<PreforkOptions, 'child' | 'logger'>> & {
+  /** Child processes of an async pool; without it the pool is prefork. */
+  readonly processes?: number;
   /** Fixture module. */
   readonly app?: string;
   readonly child?: Partial<ChildInit>;
@@ -27,19 +31,20 @@ export type PoolSettings = Partial<Omit<PreforkOptions, 'child' | 'logger'>> & {
   readonly logName?: string;
 };
 
-/** A prefork pool of a fixture app that logs to a file. */
+/** A pool of child processes, of a fixture app that logs to a file. */
 export class TestPool implements AsyncDisposable {
-  readonly pool: PreforkPool;
+  readonly pool: ProcessPool;
   readonly folder = mkdtempSync(join(tmpdir(), 'celery-ts-pool-'));
   readonly #logger: Logger;
   readonly #logFile: string;
   #ids = 0;
 
-  constructor({ app = 'tasks.js', child, logName = 'worker.log', ...settings }: PoolSettings = {}) {
+  constructor(options: PoolSettings = {}) {
+    const { app = 'tasks.js', child, logName = 'worker.log', processes, ...settings } = options;
     this.#logFile = join(this.folder, 'worker.log');
     const log = { level: 'INFO', format: FORMAT, taskFormat: TASK_FORMAT, color: false } as const;
     this.#logger = createLogger({ ...log, destination: this.#logFile, processName: 'MainProcess' });
-    this.pool = createPreforkPool({
+    const all: PreforkOptions = {
       size: 1,
       maxTasksPerChild: null,
       maxMemoryPerChildKb: null,
@@ -58,7 +63,8 @@ export class TestPool implements AsyncDisposable {
         redirectLevel: 'WARNING',
         ...child,
       },
-    });
+    };
+    this.pool = processes === undefined ? createPreforkPool(all) : createAsyncPool({ ...all, processes });
   }
 
   start(): Promise<void> {
@@ -192,4 +198,9 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Waits for a thing that nothing announces. */
+export async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10));
 }

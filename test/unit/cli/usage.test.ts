@@ -121,11 +121,11 @@ describe('wrong use ends with 2 and says', () => {
       usage(' worker', WORKER, "Invalid value for '--time-limit': 'x' is not a valid float."),
     ],
     [
-      ['worker', '-P', 'gevent'],
+      ['worker', '-P', 'threads'],
       usage(
         ' worker',
         WORKER,
-        "Invalid value for '-P' / '--pool': 'gevent' is a pool that celery-ts does not have; there are 'prefork' (also called 'processes') and 'solo'.",
+        "Invalid value for '-P' / '--pool': 'threads' is a pool that celery-ts does not have; there are 'prefork' (also called 'processes'), 'async' (also called 'gevent' and 'eventlet') and 'solo'.",
       ),
     ],
     [
@@ -133,7 +133,7 @@ describe('wrong use ends with 2 and says', () => {
       usage(
         ' worker',
         WORKER,
-        "Invalid value for '-P' / '--pool': 'nosuchpool' is no pool; there are 'prefork' (also called 'processes') and 'solo'.",
+        "Invalid value for '-P' / '--pool': 'nosuchpool' is no pool; there are 'prefork' (also called 'processes'), 'async' (also called 'gevent' and 'eventlet') and 'solo'.",
       ),
     ],
     [

@@ -125,7 +125,7 @@ describe('an outcome', () => {
   it.each(OUTCOMES.map((outcome) => [outcome.kind, outcome] as const))(
     'arrives as it was sent: %s',
     (_, outcome) => {
-      const message: ChildMessage = { kind: 'outcome', outcome, memoryKb: 7, isBroken: false };
+      const message: ChildMessage = { kind: 'outcome', number: 4, outcome, memoryKb: 7, isBroken: false };
       expect(decodeChildMessage(...wire(encodeChildMessage(message)))).toEqual(message);
     },
   );
@@ -134,7 +134,7 @@ describe('an outcome', () => {
 describe('a state', () => {
   it('arrives as it was sent', () => {
     const update = { taskId: 'id-1', state: 'PROGRESS', meta: json('{"current":1}') };
-    const message: ChildMessage = { kind: 'state', sequence: 3, update };
+    const message: ChildMessage = { kind: 'state', number: 4, sequence: 3, update };
     expect(decodeChildMessage(...wire(encodeChildMessage(message)))).toEqual(message);
   });
 });

@@ -1,0 +1,3 @@
+import { poolSuite } from '../contract/pool-suite.ts';
+
+poolSuite('async', { processes: 8 });
