@@ -21,6 +21,7 @@ describe.skipIf(python === undefined)('Python and TypeScript workers that are ki
         // `afterAck` is measured on Redis only, which tells all its commands.
         expect(counts).toMatchObject({ distinct: TASKS, left: 0, afterAck: 0 });
         expect(counts.kills.python + counts.kills.typescript).toBeGreaterThan(1);
+        expect(counts.endedAlone.typescript).toBe(0);
         expect(counts.cuts).toBeGreaterThan(0);
       },
     );

@@ -24,6 +24,12 @@ export interface RunCounts {
   readonly afterEnd: number;
 }
 
+/** When a task was called, and when the broker had confirmed it. */
+export interface Sending {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** A worker was killed, or all connections were cut. */
 export interface Fault {
   readonly atMs: number;
@@ -116,9 +122,10 @@ export class Runs implements AsyncDisposable {
 
   /**
    * Runs begun although one before had ended, and no fault can have kept its acknowledgement from the broker: none hit its
-   * worker between its delivery, at most `wayMs` before its beginning, and `wayMs` after its end.
+   * worker between its delivery, at most `wayMs` before its beginning, and `wayMs` after its end. Nor can the task have been
+   * sent twice: no connection was cut between its call and the broker's confirmation.
    */
-  needless(faults: readonly Fault[], wayMs: number): number {
+  needless(faults: readonly Fault[], wayMs: number, sendings: ReadonlyMap<string, Sending>): number {
     const excused = ({ worker, startMs, endMs = Infinity }: Run, againMs: number): boolean =>
       faults.some(
         (fault) =>
@@ -126,8 +133,13 @@ export class Runs implements AsyncDisposable {
           fault.atMs >= startMs - wayMs &&
           fault.atMs <= Math.min(endMs + wayMs, againMs),
       );
+    const maybeSentTwice = (id: string): boolean => {
+      const { fromMs = 0, toMs = 0 } = sendings.get(id) ?? {};
+      return faults.some(({ worker, atMs }) => worker === undefined && atMs >= fromMs && atMs <= toMs);
+    };
     let count = 0;
-    for (const all of this.#runs.values()) {
+    for (const [id, all] of this.#runs) {
+      if (maybeSentTwice(id)) continue;
       all.forEach(({ startMs }, at) => {
         const earlier = all.slice(0, at);
         if (at > 0 && !earlier.some((run) => excused(run, startMs))) count += 1;

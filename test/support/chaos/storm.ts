@@ -5,7 +5,7 @@ import { Releasers } from '../../../src/core/lifecycle.ts';
 import { type BrokerName, type ChaosBroker, startBroker } from './broker.ts';
 import { Proxy } from './proxy.ts';
 import { RedisTrace } from './redis-trace.ts';
-import { type Fault, type RunCounts, Runs } from './runs.ts';
+import { type Fault, type Sending, type RunCounts, Runs } from './runs.ts';
 import { type ChaosWorker, type Kind, Workers } from './workers.ts';
 
 const SENT_AT_ONCE = 50;
@@ -40,6 +40,8 @@ export interface StormOptions {
 export interface StormCounts extends RunCounts {
   readonly tasks: number;
   readonly kills: Readonly<Record<Kind, number>>;
+  /** Workers that ended although nobody had killed or stopped them. */
+  readonly endedAlone: Readonly<Record<Kind, number>>;
   readonly cuts: number;
   /** Connections that were cut. */
   readonly connections: number;
@@ -77,9 +79,11 @@ class Storm {
   readonly #options: Required<Omit<StormOptions, 'print'>> & { readonly print: (line: string) => void };
   readonly #own: Releasers;
   readonly #kills: Record<Kind, number> = { python: 0, typescript: 0 };
+  readonly #endedAlone: Record<Kind, number> = { python: 0, typescript: 0 };
   readonly #over = new AbortController();
   readonly #ended = once(this.#over.signal, 'abort');
   readonly #faults: Fault[] = [];
+  readonly #sendings = new Map<string, Sending>();
   #cuts = 0;
   #connections = 0;
   #refused = 0;
@@ -103,7 +107,8 @@ class Storm {
     const trace =
       name === 'redis' ? own.own(await RedisTrace.of(broker.url(broker.port), 'chaos')) : undefined;
     const options = name === 'redis' ? { visibility_timeout: VISIBILITY_TIMEOUT_S } : {};
-    const workers = own.own(new Workers({ broker: url, options, concurrency }));
+    const onEnded = (worker: ChaosWorker, how: string): void => this.#replaceEnded(workers, worker, how);
+    const workers = own.own(new Workers({ broker: url, options, concurrency, onEnded }));
     const runs = own.own(await Runs.at(workers.runsFile));
     const client = own.own(
       new Celery('client', { broker: url, task_default_queue: 'chaos', broker_transport_options: options }),
@@ -143,8 +148,14 @@ class Storm {
     return {
       ...runs.counts(),
       ...rest,
-      needless: runs.needless(this.#faults, WAY_MS),
-      ...{ runsOf, kills: this.#kills, cuts: this.#cuts, connections: this.#connections },
+      needless: runs.needless(this.#faults, WAY_MS, this.#sendings),
+      ...{
+        runsOf,
+        kills: this.#kills,
+        endedAlone: this.#endedAlone,
+        cuts: this.#cuts,
+        connections: this.#connections,
+      },
       ...{ refused: this.#refused, lostByKombu: this.#lostByKombu },
     };
   }
@@ -158,9 +169,11 @@ class Storm {
   /** A call that was refused is the caller's to repeat. */
   async #sendOne(client: Celery, taskId: string): Promise<void> {
     const args = [this.#options.taskMs / 1000];
+    const fromMs = this.#sendings.get(taskId)?.fromMs ?? Date.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
         await client.sendTask('chaos.step', args, { taskId, ignoreResult: true });
+        this.#sendings.set(taskId, { fromMs, toMs: Date.now() });
         return;
       } catch (error) {
         if (attempt === 10) throw error;
@@ -223,6 +236,14 @@ class Storm {
       this.#kills[kind] += 1;
       workers.start(kind);
     }
+  }
+
+  /** Python's workers end by themselves at some errors of their connection; ours must not. */
+  #replaceEnded(workers: Workers, worker: ChaosWorker, how: string): void {
+    const text = `The ${worker.kind} worker ${worker.name} has ended by itself (${how}):\n${worker.output.slice(-3_000)}`;
+    this.#options.print(text);
+    this.#endedAlone[worker.kind] += 1;
+    if (!this.#over.signal.aborted) workers.start(worker.kind);
   }
 
   async #victim(all: readonly ChaosWorker[]): Promise<ChaosWorker | undefined> {

@@ -53,6 +53,8 @@ export interface WorkerSettings {
   readonly options: Readonly<Record<string, unknown>>;
   readonly concurrency: number;
   readonly queues?: readonly string[];
+  /** A worker that nobody has killed or stopped has ended. */
+  readonly onEnded?: (worker: ChaosWorker, how: string) => void;
 }
 
 /** A whole worker of either kind: its supervisor and the processes below it. */
@@ -66,6 +68,8 @@ export class ChaosWorker {
   /** Its last output. */
   output = '';
   readonly #ended: Promise<void>;
+  /** We have killed or stopped it. */
+  isEnding = false;
 
   constructor(kind: Kind, name: string, child: ChildProcess) {
     this.kind = kind;
@@ -102,6 +106,7 @@ export class ChaosWorker {
 
   /** SIGKILL: the supervisor of ours, whose guardian ends its processes; all processes of Python's, which has none. */
   async kill(): Promise<void> {
+    this.isEnding = true;
     const { pid, exitCode, signalCode } = this.child;
     if (pid !== undefined && exitCode === null && signalCode === null) {
       process.kill(this.kind === 'python' ? -pid : pid, 'SIGKILL');
@@ -111,6 +116,7 @@ export class ChaosWorker {
 
   /** Ends it in good order. */
   async stop(): Promise<void> {
+    this.isEnding = true;
     this.child.kill('SIGTERM');
     await this.#ended;
   }
@@ -155,7 +161,10 @@ export class Workers implements AsyncDisposable {
     });
     const worker = new ChaosWorker(kind, name, child);
     this.#alive.add(worker);
-    child.once('close', () => this.#alive.delete(worker));
+    child.once('close', (code, signal) => {
+      this.#alive.delete(worker);
+      if (!worker.isEnding) this.#settings.onEnded?.(worker, String(signal ?? code));
+    });
     return worker;
   }
 
