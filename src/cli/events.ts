@@ -47,8 +47,11 @@ const PATIENCE = {
 /** `celery-ts events`: runs until a signal. */
 export function runEvents(context: Context, flags: EventsFlags, report: StartReport): Promise<number> {
   const { camera } = flags;
-  if (flags.dump !== true && camera === undefined) {
-    throw context.usage('Choose what to do with the events: --dump prints them, --camera takes pictures.');
+  const screen = flags.dump !== true && camera === undefined;
+  if (screen && !(process.stdin.isTTY && process.stdout.isTTY)) {
+    throw context.usage(
+      'The screen needs a terminal. Choose what to do with the events: --dump prints them, --camera takes pictures.',
+    );
   }
   return withApp(context, async ({ app }) => {
     const own = new Releasers();
@@ -59,7 +62,8 @@ export function runEvents(context: Context, flags: EventsFlags, report: StartRep
       own.push(() => process.off(signal, onSignal));
     }
     try {
-      if (flags.dump === true || camera === undefined) await dump(app, stop.signal);
+      if (flags.dump === true) await dump(app, stop.signal);
+      else if (camera === undefined) await watch(context, app, stop);
       else await shoot(context, app, { ...flags, camera }, { own, signal: stop.signal, report });
     } finally {
       await own.release();
@@ -72,6 +76,18 @@ async function dump(app: Celery, signal: AbortSignal): Promise<void> {
   const lines = new EventLines();
   print('-> evdump: starting capture...');
   await captureForEver(app, signal, (event) => print(lines.line(event)));
+}
+
+async function watch(context: Context, app: Celery, stop: AbortController): Promise<void> {
+  const { runMonitor } = await import('./monitor/monitor.ts');
+  const { signal } = stop;
+  await runMonitor({
+    app,
+    color: context.global.color,
+    signal,
+    quit: () => stop.abort(),
+    capture: (onEvent, say) => captureForEver(app, signal, onEvent, say),
+  });
 }
 
 interface Surroundings {
@@ -147,7 +163,12 @@ function loggerOf(app: Celery, { logfile, loglevel }: EventsFlags): Logger {
 }
 
 /** Captures events until the signal, over a new connection after each loss. */
-async function captureForEver(app: Celery, signal: AbortSignal, onEvent: EventHandler): Promise<void> {
+async function captureForEver(
+  app: Celery,
+  signal: AbortSignal,
+  onEvent: EventHandler,
+  say: (text: string) => void = print,
+): Promise<void> {
   while (!signal.aborted) {
     let heard = false;
     const capture = async (): Promise<void> => {
@@ -156,7 +177,7 @@ async function captureForEver(app: Celery, signal: AbortSignal, onEvent: EventHa
         await receiver.capture({ signal, onReady: () => (heard = true) });
       } catch (error) {
         if (!heard || !(error instanceof OperationalError)) throw error;
-        print('-> Connection lost, attempting reconnect');
+        say('-> Connection lost, attempting reconnect');
       }
     };
     await retry(capture, PATIENCE, {
@@ -164,7 +185,7 @@ async function captureForEver(app: Celery, signal: AbortSignal, onEvent: EventHa
       retryIf: (error) => error instanceof OperationalError && !(error instanceof AccessRefused),
       onRetry: (error, _attempt, pauseMs) => {
         const reason = error instanceof Error ? error.message : String(error);
-        print(`-> ${reason}\nTrying again in ${(pauseMs / 1000).toFixed(2)} seconds\n`);
+        say(`-> ${reason}\nTrying again in ${(pauseMs / 1000).toFixed(2)} seconds\n`);
       },
     }).catch((error: unknown) => {
       if (!signal.aborted) throw error;
