@@ -319,7 +319,6 @@ export const taskTable: Table<TaskSettings> = {
     default: false,
     oldName: 'CELERY_ALLOW_ERROR_CB_ON_CHORD_HEADER',
     since: '5.3',
-    later: true,
   },
   task_acks_on_failure: { kind: nullable(boolean), default: null, oldName: null, since: '5.7', later: true },
   task_acks_on_timeout: { kind: nullable(boolean), default: null, oldName: null, since: '5.7', later: true },
