@@ -131,19 +131,21 @@ function message({ request, surroundings, routed, id, kwargs, lineage, ignoreRes
   const { options } = routed;
   const time: TimeContext = { nowMs: Date.now(), timeZone: timeZoneOf(settings) };
   const expires = expiry(options.expires, time);
+  const embed = embedOf(options);
   return buildTaskMessage({
     task: request.name,
     id,
     args: request.args,
     kwargs,
-    embed: embedOf(options),
+    embed,
     serializer: options.serializer ?? settings.task_serializer,
     compression: options.compression ?? settings.task_compression,
     headers: options.headers,
     shadow: options.shadow,
     etaIso: etaIso(options, time),
     expiresIso: expires.iso,
-    expirationMs: expires.expirationMs,
+    // A worker has to see it expire, where a chord or the rest of a chain waits for it: the broker would drop it in silence.
+    expirationMs: embed.chord === null && embed.chain === null ? expires.expirationMs : undefined,
     group: options.groupId,
     groupIndex: options.groupIndex,
     retries: options.retries ?? 0,

@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Celery, chain, chord, group, Ignore, Reject } from '../../src/index.ts';
+import type { AnyResult } from '../../src/index.ts';
+import { startWorker } from '../../src/testing/index.ts';
+import type { TestWorker } from '../../src/testing/index.ts';
+import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';
+import { hasRedis, RedisServer } from '../support/redis.ts';
+
+function tasksOf(app: Celery, seen: unknown[]) {
+  const add = app.task('add', (x: number, y: number) => x + y);
+  return {
+    add,
+    sum: app.task('sum', (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0)),
+    fail: app.task('fail', (x: number): number => {
+      throw new TypeError(`no ${x}`);
+    }),
+    ignored: app.task('ignored', (): number => {
+      throw new Ignore();
+    }),
+    rejected: app.task('rejected', { acksLate: true }, (): number => {
+      throw new Reject('no thanks');
+    }),
+    flaky: app.task('flaky', { bind: true, maxRetries: 3 }, (self, x: number) => {
+      if (self.request.retries < 2) throw self.retry({ countdown: 0 });
+      return x;
+    }),
+    quiet: app.task('quiet', { ignoreResult: true }, (x: number) => x),
+    twice: app.task('twice', { bind: true }, (self, x: number): number => self.replace(add.s(x, x))),
+    fan: app.task('fan', { bind: true }, (self, count: number): number[] =>
+      self.replace(group(Array.from({ length: count }, (_, n) => add.s(n, n)))),
+    ),
+    steps: app.task('steps', { bind: true }, (self, x: number): number =>
+      self.replace(chain(add.s(x, 1), add.s(10))),
+    ),
+    grow: app.task('grow', { bind: true }, async (self, x: number) => {
+      await self.addToChord(add.s(x, 100));
+      return x;
+    }),
+    count: app.task('count', (items: readonly unknown[]) => items.length),
+    nobody: app.signature<number>('nobody'),
+    note: app.task('note', (x: unknown) => {
+      seen.push(x);
+    }),
+  };
+}
+
+type Tasks = ReturnType<typeof tasksOf>;
+/** A signature whose types are of no matter here. */
+interface Sendable {
+  delay(): Promise<unknown>;
+}
+
+const GIVES: readonly (readonly [name: string, make: (t: Tasks) => Sendable, result: unknown])[] = [
+  ['a member that retries', (t) => chord([t.flaky.s(3), t.add.s(1, 1)], t.sum.s()), 5],
+  ['a member whose result is ignored', (t) => chord([t.quiet.s(3), t.add.s(1, 1)], t.sum.s()), 5],
+  ['a member that is replaced', (t) => chord([t.twice.s(3), t.add.s(1, 1)], t.sum.s()), 8],
+  ['a member that is replaced by a chain', (t) => chord([t.steps.s(3), t.add.s(1, 1)], t.sum.s()), 16],
+  ['a member that adds another', (t) => chord([t.grow.s(3), t.add.s(1, 1)], t.sum.s()), 108],
+  ['a step that is replaced', (t) => chain(t.twice.s(3), t.add.s(1)), 7],
+  ['a step that is replaced by a group', (t) => chain(t.fan.s(3), t.sum.s(), t.add.s(1)), 7],
+  ['a step that is replaced by a chain', (t) => chain(t.steps.s(3), t.add.s(1)), 15],
+  [
+    'chunks',
+    (t) =>
+      t.add.chunks(
+        [
+          [1, 1],
+          [2, 2],
+          [3, 3],
+        ],
+        2,
+      ),
+    [[2, 4], [6]],
+  ],
+  [
+    'chunks and a task',
+    (t) =>
+      chain(
+        t.add.chunks(
+          [
+            [1, 1],
+            [2, 2],
+          ],
+          1,
+        ),
+        t.count.s(),
+      ),
+    2,
+  ],
+  ['map and starmap', (t) => group(t.sum.map([[1, 2], [3]]), t.add.starmap([[1, 2]])), [[3, 3], [3]]],
+  [
+    'priority and queue of the members',
+    (t) => group(t.add.s(1, 1).set({ priority: 3 }), t.add.s(2, 2)),
+    [2, 4],
+  ],
+];
+
+const FAILS: readonly (readonly [name: string, make: (t: Tasks) => Sendable, error: RegExp])[] = [
+  [
+    'a member that fails',
+    (t) => chord([t.fail.s(1), t.add.s(1, 1)], t.sum.s()),
+    /Dependency .* raised TypeError\('no 1'\)/,
+  ],
+  [
+    'the last member fails',
+    (t) => chord([t.add.s(1, 1), t.fail.s(2)], t.sum.s()),
+    /raised TypeError\('no 2'\)/,
+  ],
+  [
+    'a step before the end of a member',
+    (t) => chord([chain(t.fail.s(1), t.add.s(1)), t.add.s(1, 1)], t.sum.s()),
+    /raised TypeError/,
+  ],
+  ['an inner chord', (t) => chord([chord([t.fail.s(1)], t.sum.s()), t.add.s(1, 1)], t.sum.s()), /ChordError/],
+  [
+    'a chord in a chain',
+    (t) => chain(t.add.s(1, 1), chord([t.fail.s(), t.add.s(1)], t.sum.s()), t.add.s(1)),
+    /Dependency/,
+  ],
+  ['the body', (t) => chain(chord([t.add.s(1, 1)], t.sum.s()), t.fail.s(), t.add.s(1)), /^TypeError: no 2$/],
+  ['a member that ends by Ignore', (t) => chord([t.ignored.s(), t.add.s(1, 1)], t.sum.s()), /raised Ignore/],
+  ['a member that is rejected', (t) => chord([t.rejected.s(), t.add.s(1, 1)], t.sum.s()), /raised Reject/],
+  [
+    'a member that expires',
+    (t) => chord([t.add.s(1, 1).set({ expires: -1 }), t.add.s(1, 1)], t.sum.s()),
+    /TaskRevokedError\('expired'\)/,
+  ],
+  ['a member that nobody knows', (t) => chord([t.nobody, t.add.s(1, 1)], t.sum.s()), /NotRegistered/],
+];
+
+describe.each([
+  ['memory', true],
+  ['rabbitmq and redis', hasRabbitmq && hasRedis],
+])('canvases of a worker over %s', (name, isThere) => {
+  if (!isThere) return;
+  const seen: unknown[] = [];
+  const servers: AsyncDisposable[] = [];
+  let app: Celery;
+  let worker: TestWorker;
+  let tasks: Tasks;
+  beforeAll(async () => {
+    let urls = { broker: 'memory://', backend: 'cache+memory://' };
+    if (name !== 'memory') {
+      const [rabbitmq, redis] = await Promise.all([Rabbitmq.start(), RedisServer.start()]);
+      servers.push(rabbitmq, redis);
+      urls = { broker: await rabbitmq.vhost('canvas'), backend: redis.url(0) };
+    }
+    app = new Celery('canvas', urls);
+    app.markConfigured();
+    tasks = tasksOf(app, seen);
+    worker = await startWorker(app);
+  }, 60_000);
+  afterAll(async () => {
+    await worker.stop();
+    await app.close();
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  }, 60_000);
+
+  it.each(GIVES)('%s', { timeout: 30_000 }, async (_, make, expected) => {
+    const result = (await make(tasks).delay()) as AnyResult;
+    expect(await result.get({ timeout: 20 })).toEqual(expected);
+  });
+
+  it.each(FAILS)('fails: %s', { timeout: 30_000 }, async (_, make, error) => {
+    const result = (await make(tasks).delay()) as AnyResult;
+    const failure: unknown = await result.get({ timeout: 20 }).catch((thrown: unknown) => thrown);
+    expect(String(failure)).toMatch(error);
+  });
+
+  it.each<[string, (t: Tasks) => Sendable]>([
+    ['of a chain', (t) => chain(t.add.s(1, 1), t.fail.s(), t.add.s(1)).onError(t.note.s())],
+    ['of a body', (t) => chord([t.fail.s(1), t.add.s(1, 1)], t.sum.s()).onError(t.note.s())],
+    [
+      'of a body of several steps',
+      (t) => chord([t.fail.s(1)], chain(t.sum.s(), t.add.s(1))).onError(t.note.s()),
+    ],
+  ])('error callback %s, called once', { timeout: 30_000 }, async (_, make) => {
+    seen.length = 0;
+    const result = (await make(tasks).delay()) as AnyResult;
+    await result.get({ timeout: 20, propagate: false });
+    await vi.waitFor(
+      () => {
+        expect(seen).toEqual([expect.any(String)]);
+      },
+      { timeout: 15_000 },
+    );
+  });
+
+  it('callbacks of a chain, a chord and a group', { timeout: 30_000 }, async () => {
+    seen.length = 0;
+    await chain(tasks.add.s(1, 1), tasks.add.s(1)).link(tasks.note.s()).delay();
+    await chord([tasks.add.s(2, 2)], tasks.sum.s())
+      .link(tasks.note.s())
+      .delay();
+    await tasks.add
+      .s(5, 5)
+      .link(group(tasks.note.s(), tasks.note.si('twice')))
+      .delay();
+    await vi.waitFor(
+      () => {
+        expect([...seen].map(String).sort()).toEqual(['10', '3', '4', 'twice']);
+      },
+      { timeout: 15_000 },
+    );
+  });
+});
