@@ -39,6 +39,24 @@ it.each([
   expect(result.stderr.endsWith(stderr)).toBe(true);
 });
 
+it.each([
+  ['[app.main, typeof chain, celery === app].join()', 0, 'ext,function,true\n'],
+  [
+    'const { promise, total } = { promise: Promise.resolve(2), total: 40 }; return total + (await promise)',
+    0,
+    '42\n',
+  ],
+  ['undefined', 0, ''],
+  ['nosuch', 1, ''],
+])('shell --eval %j', async (code, exit, stdout) => {
+  expect(await cli('shell', '--eval', code)).toMatchObject({ code: exit, stdout });
+});
+
+it('shell reads code from its input', async () => {
+  const shell = await runCli(['-A', 'tasks', 'shell'], { cwd: made.folder, input: 'await app.main\n' });
+  expect(shell).toMatchObject({ code: 0, stdout: "'ext'\n" });
+});
+
 it('shows in the help what the app adds, and puts settings of its options in force', async () => {
   expect((await cli('--help')).stdout).toMatch(/^ {2}replay +Send it again\.$/m);
   expect((await cli('worker', '--help')).stdout).toMatch(/-t, --tenant <name> +whose tasks to run/);
