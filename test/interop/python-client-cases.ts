@@ -382,6 +382,14 @@ return noted(['ts.note', [1113, 'nested']])`,
     true,
   ],
   [
+    'link: a chain after ours, and after Python’s',
+    `
+app.send_task('ts.add', [1, 2], link=chain(sig('py.add', 10), sig('ts.note', 'chained')))
+app.send_task('py.add', [1, 2], link=chain(sig('ts.add', 100), sig('py.note', 'chained')))
+return noted(['ts.note', [13, 'chained']], ['py.note', [103, 'chained']])`,
+    true,
+  ],
+  [
     'link: an immutable one, and keyword arguments',
     `
 app.send_task('ts.add', [1, 2], link=[app.signature('py.note', args=('alone',), kwargs={'text': 'named'}, immutable=True),
