@@ -97,7 +97,7 @@ const sorted = (values: readonly unknown[]): unknown[] =>
 /** As they are, or without their order. */
 function deepSorted(value: unknown, ordered: boolean): unknown {
   if (!Array.isArray(value)) return value;
-  const values = value.map((each) => deepSorted(each, ordered));
+  const values = value.map((each: unknown) => deepSorted(each, ordered));
   return ordered ? values : sorted(values);
 }
 
@@ -230,9 +230,9 @@ describe.skipIf(!hasRedis || python === undefined)('chords of both languages on 
       const out = await runPython(PYTHON_CLIENT, JSON.stringify(env), project.folder, saved.id);
       const [seen, theirs] = JSON.parse(out) as [Record<string, unknown>, string];
       // Python's get() gives the error of a member that has failed already.
-      const failure = (error: string) => [
-        expect.stringMatching(new RegExp(`^(ChordError|${error})$`)),
-        expect.stringMatching(new RegExp(`^(x|Dependency .* raised ${error}\\('x'\\))$`)),
+      const failure = (error: string): readonly unknown[] => [
+        expect.stringMatching(new RegExp(`^(ChordError|${error})$`)) as unknown,
+        expect.stringMatching(new RegExp(`^(x|Dependency .* raised ${error}\\('x'\\))$`)) as unknown,
       ];
       const expected: Record<string, unknown> = {
         ...{ 'flat ts': RANGE, 'flat py': RANGE, restored: [1, 2] },
