@@ -68,7 +68,7 @@ export function addWorker(program: Command, setup: Setup): void {
     .addOption(
       valued(
         '-P, --pool <pool>',
-        'prefork: child processes (default); solo: this process, one task at a time',
+        'prefork: child processes, one task at a time in each (default); async: many at a time in each, for tasks that wait (gevent and eventlet mean it); solo: this process, one task at a time',
         text,
       ),
     )

@@ -108,7 +108,7 @@ export interface WorkerSettings {
    */
   worker_max_tasks_per_child: number | null;
   /**
-   * `prefork` runs tasks in child processes, `solo` in the process of the worker.
+   * `prefork` runs one task in each child process, `async` many; `solo` one in the worker itself.
    *
    * @defaultValue `'prefork'`
    */
