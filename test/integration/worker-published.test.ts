@@ -17,21 +17,23 @@ import {
   workerCases,
 } from '../support/recorded-tasks.ts';
 
-/** What the worker of these recordings did and ours does not do yet; that their messages are read right is tested beside. */
+/** What the worker of these recordings did and ours does not do, or cannot be shown here; that their messages are read right is tested beside. */
 const WITHOUT_TWIN: Readonly<Record<string, string>> = {
-  'chord-body': 'chords come later',
-  'chord-error': 'chords come later',
-  'chord-unlock': 'chords come later',
-  'group-in-chain': 'groups come later',
-  replace: 'replacing a task comes later',
+  'chord-body': 'several messages come before one goes; see test/interop/chords.test.ts',
+  'chord-error': 'the same',
+  'chord-unlock': 'the same; none of our backends has to be asked again and again',
   'retry-expires': '5.2.6 rejects a task that expires instead of sending its next run; see below',
 };
+
+interface Message extends View {
+  readonly body: unknown;
+}
 
 /** Where we differ from Celery 5.2.6 and mean to. `to` changes what was recorded into what we send. */
 const DIFFERENCES: readonly {
   readonly reason: string;
   readonly cases: readonly string[];
-  readonly to: (recorded: View, arrived: View) => View;
+  readonly to: (recorded: Message, arrived: View) => Message;
 }[] = [
   {
     reason: 'who called the task waits for its callbacks: they answer to that process, not to the worker',
@@ -39,6 +41,27 @@ const DIFFERENCES: readonly {
     to: (recorded, arrived) => ({
       ...recorded,
       properties: { ...recorded.properties, reply_to: arrived.properties.reply_to },
+    }),
+  },
+  {
+    reason: 'an empty rest of a chain is written as none',
+    cases: ['group-in-chain'],
+    to: (recorded) => {
+      const [args, kwargs, embed] = recorded.body as [unknown, unknown, { chain: unknown }];
+      return { ...recorded, body: [args, kwargs, { ...embed, chain: null }] };
+    },
+  },
+  {
+    reason:
+      'what replaces a task answers to who waits for that one, and 5.6 counts replacements in the headers',
+    cases: ['replace'],
+    to: (recorded, arrived) => ({
+      ...recorded,
+      headers: { ...recorded.headers, ...ADDED_HEADERS, replaced_task_nesting: 1 },
+      properties: {
+        ...without(recorded.properties, ['replaced_task_nesting']),
+        reply_to: arrived.properties.reply_to,
+      },
     }),
   },
   {
@@ -84,6 +107,7 @@ function makeApp(settings: Readonly<Record<string, unknown>>): Celery {
   app.markConfigured();
   const add = app.task('proj.add', (x: number, y: number) => x + y);
   app.task('proj.mul', (x: number, y: number) => x * y);
+  app.task('proj.replace_with', { bind: true }, (self, x: number, y: number) => self.replace(add.s(x, y)));
   app.task('proj.tail', (result: unknown, note: unknown = null) => [result, note]);
   app.task('proj.on_error', (id: string) => `errback for ${id}`);
   app.task('proj.fail', (_kind: string, message: string) => {
@@ -147,7 +171,7 @@ async function published(
 }
 
 /** Ids that did not arrive are numbered as they appear, of times and origins only the form counts. */
-function comparable(messages: readonly (View & { body: unknown })[], arrived: string): unknown {
+function comparable(messages: readonly Message[], arrived: string): unknown {
   const fresh: string[] = [];
   const text = JSON.stringify(
     messages.map(({ headers, ...rest }) => ({
@@ -168,7 +192,7 @@ function comparable(messages: readonly (View & { body: unknown })[], arrived: st
   );
 }
 
-function withBody<Message>(view: Message, { body }: Envelope): Message & { body: unknown } {
+function withBody(view: View, { body }: Envelope): Message {
   return { ...view, body: decodeJson(body.toString()) };
 }
 
@@ -176,7 +200,7 @@ describe('what the worker publishes is what the worker of Python Celery publishe
   const twins = workerCases.filter(({ case: name }) => WITHOUT_TWIN[name] === undefined);
 
   it('has enough cases', () => {
-    expect(twins).toHaveLength(24);
+    expect(twins).toHaveLength(28);
     expect(workerCases).toHaveLength(twins.length + 2 * Object.keys(WITHOUT_TWIN).length);
   });
 
@@ -187,11 +211,10 @@ describe('what the worker publishes is what the worker of Python Celery publishe
     const arrived = recordedView(first);
     const differences = DIFFERENCES.filter(({ cases }) => cases.includes(name));
     const expected = others.map((recorded) => {
-      const view = differences.reduce((changed, { to }) => to(changed, arrived), recordedView(recorded));
-      return withBody(
-        { ...view, headers: { ...view.headers, ...(isNextRun(view, arrived) ? {} : ADDED_HEADERS) } },
-        envelopeOf(recorded).envelope,
-      );
+      const view = recordedView(recorded);
+      const headers = { ...view.headers, ...(isNextRun(view, arrived) ? {} : ADDED_HEADERS) };
+      const message = withBody({ ...view, headers }, envelopeOf(recorded).envelope);
+      return differences.reduce((changed, { to }) => to(changed, arrived), message);
     });
     const sent = await published(envelopeOf(first), others.length, config ?? {});
     const known = JSON.stringify([arrived, envelopeOf(first).envelope.body.toString()]);
