@@ -8,6 +8,9 @@ import { answerState, RunningJob, unsendable } from './running-job.ts';
 /** Who does not answer for so long, while a job is given up, has code that keeps its event loop from running anything. */
 const BLOCKED_MS = 5_000;
 
+/** Jobs that wait for the end of the turn, so that they leave in one write. */
+const FLUSH_JOBS = 8;
+
 /**
  * A child process that runs many jobs at the same time, with their time limits.
  *
@@ -92,6 +95,8 @@ export class AsyncChild implements PoolChild {
       job.settle(unsendable(error));
       return;
     }
+    // As many tasks end together as began together: the first of the next ones do not wait for the last.
+    if (number % FLUSH_JOBS === 0) this.#process.flush();
     this.#runs.set(number, job);
     job.start(timer, {
       onSoftLimit: (seconds) => {

@@ -107,6 +107,11 @@ export class ChildProcess implements PoolProcess {
     this.#writer.send(header, parts);
   }
 
+  /** Writes what was sent, now. */
+  flush(): void {
+    this.#writer.flush();
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.pid !== 0 && this.#node.exitCode === null && this.#node.signalCode === null) {
       this.#node.kill(signal);

@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { afterEach, expect, test, vi } from 'vitest';
 import { startCli } from '../support/cli.ts';
 import type { RunningCli } from '../support/cli.ts';
@@ -72,6 +73,10 @@ test.each([
   expect(pids).toHaveLength(1);
   await run.waitFor(sign);
   await gone(pids);
+});
+
+test('as many as processes are started for -P async', async () => {
+  expect(await early(start(['-P', 'async', '-c', '100'], {}))).toHaveLength(os.availableParallelism());
 });
 
 test('none is started for -P solo', async () => {
