@@ -29,8 +29,17 @@ export function nextRun(request: Request, retry: RetryRequest, origin: string): 
       ...(retry.body !== null && { argsrepr: retry.body.argsrepr, kwargsrepr: retry.body.kwargsrepr }),
       ...changed.headers,
     },
-    properties: nextProperties(envelope.properties, changed, expires),
+    properties: nextProperties(envelope.properties, changed, mayVanish(request, changed) ? expires : null),
   };
+}
+
+/**
+ * Whether the broker may drop the message in silence when it expires. Where a chord or the rest of a chain waits for the task,
+ * its first message had no `expiration`, so that a worker sees it expire, and no later one gets it.
+ */
+function mayVanish({ envelope, headers }: Request, { expiresIso }: ChangedOptions): boolean {
+  if (envelope.properties.expiration !== undefined) return true;
+  return expiresIso !== undefined && headers.expires === null && headers.group === null;
 }
 
 interface NextBody {

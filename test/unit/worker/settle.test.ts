@@ -404,7 +404,7 @@ describe('the next run', () => {
 
   test('keeps its parent, and takes over what retry() changed', async () => {
     const { app, request, settlement } = scene({
-      message: { parentId: 'p', rootId: 'r', expiresIso: '2030-01-02T00:00:00Z' },
+      message: { parentId: 'p', rootId: 'r', expiresIso: '2030-01-02T00:00:00Z', expirationMs: 1000 },
     });
     const value = encodeValue([[9], { k: 1 }, {}], 'json');
     await settlement.settle(
@@ -435,6 +435,21 @@ describe('the next run', () => {
     expect(next?.properties.priority).toBe(7);
     expect(Number(next?.properties.expiration)).toBeGreaterThan(0);
   });
+
+  test.each([
+    ['had none: a chord waits for it', { expiresIso: '2030-01-02T00:00:00Z' }, {}, undefined],
+    ['is a member of a group', { group: 'g' }, { expires: 60 }, undefined],
+    ['has neither', {}, { expires: 60 }, expect.stringMatching(/^[56]\d{4}$/)],
+  ])(
+    'may be dropped by the broker when it expires, or not: it %s',
+    async (_, message, options, expiration) => {
+      const { app, request, settlement } = scene({ message });
+      const again = { ...outcomes.retry, request: { etaMs: 0, body: null, options } };
+      await settlement.settle(request, again, 1);
+      const [next] = await sent(app);
+      expect(next?.properties.expiration).toEqual(expiration);
+    },
+  );
 
   test('goes to another queue when retry() names one', async () => {
     const { app, request, settlement } = scene();
