@@ -20,7 +20,8 @@ async function measure(app: Celery, size: number): Promise<string> {
   const sent = seconds(startMs);
   const total = await result.get({ timeout: 600 });
   const took = seconds(startMs);
-  if (total !== (size * (size + 1)) / 2) throw new Error(`The chord of ${String(size)} gave ${String(total)}`);
+  if (total !== (size * (size + 1)) / 2)
+    throw new Error(`The chord of ${String(size)} gave ${String(total)}`);
   return `sent in ${sent}, ended after ${took}, this process ${megabytes(process.memoryUsage().rss)}`;
 }
 
