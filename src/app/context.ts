@@ -111,7 +111,7 @@ export class RunContext implements TaskContext {
     if (node.kind === 'chain' && stepsOf(node).length === 0) {
       throw new ImproperlyConfigured('Cannot replace with an empty chain');
     }
-    throw new Replaced(writeSignature(node));
+    throw new Replaced('Replaced by new task', writeSignature(node));
   }
 
   async addToChord(signature: SignatureLike): Promise<AnyResult> {

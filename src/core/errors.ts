@@ -169,21 +169,22 @@ export class Terminated extends CeleryError {
 
 /** A task raises it to end without a state, event or result. */
 export class Ignore extends CeleryError {
-  override readonly code = 'CELERY_IGNORE';
+  override readonly code: string = 'CELERY_IGNORE';
 }
 
-/** A task raises it to reject its message; has an effect only with `acksLate`. */
 /** The task goes on as another: `self.replace()`. */
 export class Replaced extends Ignore {
+  override readonly code = 'CELERY_REPLACED';
   /** The JSON form of the signature that takes its place. */
   readonly signature: object;
 
-  constructor(signature: object) {
-    super('Replaced by new task');
+  constructor(message: string, signature: object) {
+    super(message);
     this.signature = signature;
   }
 }
 
+/** A task raises it to reject its message; has an effect only with `acksLate`. */
 export class Reject extends CeleryError {
   override readonly code = 'CELERY_REJECT';
 

@@ -13,7 +13,7 @@ for (const { spec, cwd, config, imports } of JSON.parse(await text(process.stdin
       main: app.main,
       file,
       configFile,
-      tasks: [...app.tasks.keys()],
+      tasks: [...app.tasks.keys()].filter((name) => !name.startsWith('celery.')),
       broker_url,
       task_default_queue,
       include,
