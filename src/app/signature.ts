@@ -181,7 +181,7 @@ export class Signature<
     return this;
   }
 
-  /** Has an error callback called when a task fails: any step of a chain, any member of a group, a chord's body. */
+  /** Calls `errback` when a task fails: any step of a chain, any member of a group, the body of a chord. */
   linkError(errback: SignatureLike): this {
     this.#node = withErrback(this.#node, signatureJson(errback), this.#host);
     return this;
