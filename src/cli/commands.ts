@@ -7,6 +7,7 @@ import { addEvents } from './events-command.ts';
 import { addGraph } from './graph-command.ts';
 import { commaList, float, text, valued } from './options.ts';
 import { addMulti } from './multi-command.ts';
+import { addBeat } from './no-beat.ts';
 import type { PurgeOptions } from './purge.ts';
 import type { RemoteOptions } from './remote.ts';
 import type { ResultOptions } from './result.ts';
@@ -69,6 +70,7 @@ export function buildProgram(version: string, env: Context['env'], exit: (code: 
   addReport(program, setup);
   addToolCommands(program, setup);
   addConfig(program, setup);
+  addBeat(program, setup);
   return program;
 }
 

@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { isInBackground, reportStart } from './background.ts';
+import { addBeatOptions } from './no-beat.ts';
 import { commaList, float, integer, natural, oneOf, text, valued } from './options.ts';
 import { umaskOf } from './umask.ts';
 import type { Setup } from './wiring.ts';
@@ -48,6 +49,13 @@ export function addWorker(program: Command, setup: Setup): void {
     .addOption(valued('--pidfile <path>', 'keep the process id in this file while the worker runs', text))
     .addOption(
       valued(
+        '-S, --statedb <path>',
+        'keep in this file what was revoked, for the next start; %n, %h expand',
+        text,
+      ),
+    )
+    .addOption(
+      valued(
         '-I, --include <modules>',
         'modules with tasks to import besides the configured ones: a,b',
         commaList,
@@ -61,6 +69,7 @@ export function addWorker(program: Command, setup: Setup): void {
       ),
     )
     .addOption(valued('--prefetch-multiplier <n>', 'messages to hold for each process', integer))
+    .addOption(new Option('--disable-prefetch', 'take a message only when a process is free for it'))
     .optionsGroup('Pool:')
     .addOption(
       valued('-c, --concurrency <n>', 'tasks to run at the same time; default: the number of CPUs', natural),
@@ -108,6 +117,7 @@ export function addWorker(program: Command, setup: Setup): void {
     .optionsGroup('Daemon:')
     .addOption(new Option('-D, --detach', 'run in the background'));
   daemonOptions(command).optionsGroup('Options:');
+  addBeatOptions(command);
   runs(command, setup, async (context, words, options: WorkerFlags) => {
     const { takePrivileges } = await import('./privileges.ts');
     takePrivileges(options);

@@ -16,7 +16,9 @@ export interface WorkerFlags extends PrivilegeFlags {
   readonly logfile?: string;
   readonly pidfile?: string;
   readonly include?: readonly string[];
+  readonly statedb?: string;
   readonly prefetchMultiplier?: number;
+  readonly disablePrefetch?: boolean;
   readonly concurrency?: number;
   readonly pool?: string;
   readonly autoscale?: AutoscaleLimits;
@@ -84,6 +86,8 @@ export function commandLineSettings(
     worker_concurrency: flags.autoscale === undefined ? flags.concurrency : Math.max(1, flags.autoscale.min),
     worker_pool: flags.pool,
     worker_prefetch_multiplier: flags.prefetchMultiplier,
+    worker_disable_prefetch: flags.disablePrefetch,
+    worker_state_db: flags.statedb,
     worker_max_tasks_per_child: flags.maxTasksPerChild,
     worker_send_task_events: flags.taskEvents === true || flags.events === true ? true : undefined,
     worker_max_memory_per_child: flags.maxMemoryPerChild,

@@ -3,19 +3,21 @@ import os from 'node:os';
 import { resolve } from 'node:path';
 import type { Celery } from '../app/celery.ts';
 import { misspeltVariables } from '../app/environment.ts';
+import { ImproperlyConfigured } from '../core/errors.ts';
 import { Releasers } from '../core/lifecycle.ts';
 import { createLogger } from '../core/logger.ts';
 import type { Logger } from '../core/logger.ts';
 import type { EarlyChildren } from '../pool/early-children.ts';
 import type { Pool } from '../pool/pool.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
+import { StateDb } from '../worker/statedb.ts';
 import { Worker } from '../worker/worker.ts';
 import { importAll, openApp } from './app.ts';
 import type { OpenedApp } from './app.ts';
 import type { StartReport } from './background.ts';
 import { banner, taskList } from './banner.ts';
 import type { Context } from './context.ts';
-import { EXIT } from './failure.ts';
+import { CliFailure, EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { COLORS, count, createPaint, print, printError } from './output.ts';
 import { claimPidFile } from './pidfile.ts';
@@ -53,6 +55,7 @@ async function serve(context: Context, start: Start, own: Releasers): Promise<nu
   const { app } = opened;
   own.push(() => app.close());
   await importAll(opened, context);
+  const stateDb = openStateDb(app, hostname, context);
   warnRoot();
   if (context.global.app === undefined) {
     printError('Warning: no app was named with -A: this worker knows no tasks of yours.');
@@ -80,6 +83,7 @@ async function serve(context: Context, start: Start, own: Releasers): Promise<nu
     ...(flags.excludeQueues !== undefined && { excludeQueues: flags.excludeQueues }),
     ...(flags.autoscale !== undefined && { autoscale: flags.autoscale }),
     ...eventOptions(flags),
+    ...(stateDb !== undefined && { stateDb }),
     purge: flags.purge === true || flags.discard === true,
     listener: {
       onPurged: (purged) => {
@@ -150,6 +154,19 @@ function claimFiles(
   process.once('exit', release);
   own.push(release);
   return { log, childLog };
+}
+
+/** Before anything is started, too. */
+function openStateDb({ settings }: Celery, hostname: string, context: Context): StateDb | undefined {
+  if (settings.worker_state_db === null) return undefined;
+  const path = resolve(expandPath("'-S' / '--statedb'", settings.worker_state_db, hostname, context));
+  try {
+    return StateDb.open(path);
+  } catch (error) {
+    throw error instanceof ImproperlyConfigured
+      ? new CliFailure(`Error: ${error.message}`, EXIT.failure, { cause: error })
+      : cannotWrite('state file', path, error);
+  }
 }
 
 function warnOfSettings(app: Celery, logger: Logger): void {

@@ -56,6 +56,7 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
     concurrency: options.autoscale?.max ?? options.pool.size,
     multiplier: options.prefetchMultiplier ?? settings.worker_prefetch_multiplier,
     etaLimit: settings.worker_eta_task_limit,
+    slotsOnly: settings.worker_disable_prefetch,
     logger,
   });
   const events = eventsOf(app, options, state);

@@ -1,6 +1,7 @@
 import type { Logger } from '../core/logger.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { AutoscaleLimits } from './autoscale.ts';
+import type { StateDb } from './statedb.ts';
 
 /** `warm`: running tasks finish, all other messages go back to the broker. `cold`: running tasks are ended too. */
 export type StopMode = 'warm' | 'cold';
@@ -43,5 +44,7 @@ export interface WorkerOptions {
   readonly mingle?: boolean;
   /** Remove all messages that wait in the queues before consuming. Default false. */
   readonly purge?: boolean;
+  /** Keeps what was revoked when the worker ends. */
+  readonly stateDb?: StateDb;
   readonly listener?: WorkerListener;
 }

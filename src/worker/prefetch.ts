@@ -10,8 +10,13 @@ export interface PrefetchOptions {
   readonly multiplier: number;
   /** `worker_eta_task_limit`: the window never grows beyond it for messages that wait for their time. */
   readonly etaLimit: number | null;
+  /** `worker_disable_prefetch`: a message for each slot, and none for one whose task runs on without its message. */
+  readonly slotsOnly?: boolean;
   readonly logger: Logger;
 }
+
+/** A number of messages, 0 for any number; or none at all. */
+export type PrefetchWindow = number | 'closed';
 
 /**
  * How many unsettled messages the broker may leave with this worker.
@@ -24,28 +29,39 @@ export class Prefetch {
   readonly #multiplier: number;
   readonly #etaLimit: number | null;
   readonly #logger: Logger;
-  #apply: ((count: number) => Promise<void>) | undefined;
+  /** `worker_disable_prefetch`. */
+  readonly slotsOnly: boolean;
+  /** Tasks that run and have been acknowledged. */
+  readonly #occupied = new Set<object>();
+  /** Wait until the broker heeds the window of now. */
+  #heeded: (() => void)[] = [];
+  #apply: ((window: PrefetchWindow) => Promise<void>) | undefined;
   #reduced = 0;
   #waitingForTime = 0;
   #waitingForToken = 0;
-  #applied: number | undefined;
+  #applied: PrefetchWindow | undefined;
   #scheduled = false;
   #applying = false;
 
-  constructor({ concurrency, multiplier, etaLimit, logger }: PrefetchOptions) {
-    this.#base = concurrency * multiplier;
-    this.#multiplier = multiplier;
+  constructor({ concurrency, multiplier, etaLimit, slotsOnly = false, logger }: PrefetchOptions) {
+    this.slotsOnly = slotsOnly;
+    this.#multiplier = slotsOnly ? 1 : multiplier;
+    this.#base = concurrency * this.#multiplier;
     this.#etaLimit = etaLimit;
     this.#logger = logger;
   }
 
-  /** The window now; 0 = no limit. */
+  /** The window now; 0 = no limit, or none at all. */
   get count(): number {
+    return this.#window === 'closed' ? 0 : this.#window;
+  }
+
+  get #window(): PrefetchWindow {
     if (this.#base === 0) return 0;
-    const usual = this.#base - this.#reduced;
+    const usual = Math.max(0, this.#base - this.#reduced - this.#occupied.size);
     const raised = usual + this.#waitingForTime;
     const withTime = this.#etaLimit === null ? raised : Math.max(usual, Math.min(raised, this.#etaLimit));
-    return withTime + Math.min(this.#waitingForToken, LONGEST_RATE_QUEUE);
+    return withTime + Math.min(this.#waitingForToken, LONGEST_RATE_QUEUE) || 'closed';
   }
 
   /** The pool has another number of slots. */
@@ -62,9 +78,9 @@ export class Prefetch {
   }
 
   /** Sets the window of a new channel, and from now on every change of it. */
-  async attach(apply: (count: number) => Promise<void>): Promise<void> {
+  async attach(apply: (window: PrefetchWindow) => Promise<void>): Promise<void> {
     this.#apply = apply;
-    this.#applied = this.count;
+    this.#applied = this.#window;
     await apply(this.#applied);
   }
 
@@ -74,6 +90,26 @@ export class Prefetch {
     this.#applied = undefined;
     this.#waitingForTime = 0;
     this.#waitingForToken = 0;
+    this.#tellHeeded();
+  }
+
+  /**
+   * The task is about to be acknowledged while it runs: its slot is taken without a message that the broker counts.
+   *
+   * Resolves when the broker knows, so that it sends nothing for the acknowledgement. Undefined: there is nothing to wait for.
+   */
+  occupy(task: object): Promise<void> | undefined {
+    if (!this.slotsOnly) return undefined;
+    this.#occupied.add(task);
+    if (this.#apply === undefined) return undefined;
+    const heeded = new Promise<void>((resolve) => this.#heeded.push(resolve));
+    this.#schedule();
+    return heeded;
+  }
+
+  /** The task has ended. */
+  vacate(task: object): void {
+    if (this.#occupied.delete(task)) this.#schedule();
   }
 
   holdForTime(change: 1 | -1): void {
@@ -88,6 +124,7 @@ export class Prefetch {
 
   /** After a lost connection: takes less ahead while tasks of the time before are still running. */
   reduce(running: number): void {
+    if (this.slotsOnly) return;
     const reduced = Math.min(running * this.#multiplier, this.#base - this.#multiplier);
     if (running === 0 || reduced <= 0) return;
     this.#reduced = reduced;
@@ -119,18 +156,26 @@ export class Prefetch {
 
   #flush(): void {
     const apply = this.#apply;
-    const { count } = this;
-    if (apply === undefined || count === this.#applied) return;
+    const window = this.#window;
+    if (apply === undefined || window === this.#applied) {
+      this.#tellHeeded();
+      return;
+    }
     this.#applying = true;
-    this.#applied = count;
-    apply(count)
+    this.#applied = window;
+    apply(window)
       // The channel is gone; the next one gets the window when it is attached.
       .catch((error: unknown) => {
         this.#logger.debug('The prefetch count could not be changed', error);
       })
       .finally(() => {
         this.#applying = false;
-        if (this.#apply === apply && this.count !== this.#applied) this.#schedule();
+        if (this.#apply === apply && this.#window !== this.#applied) this.#schedule();
+        else this.#tellHeeded();
       });
+  }
+
+  #tellHeeded(): void {
+    for (const resolve of this.#heeded.splice(0)) resolve();
   }
 }

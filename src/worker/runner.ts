@@ -117,6 +117,7 @@ export class Runner {
     else if (!(state.abandoned && wasEnded(outcome))) await settlement.settle(request, outcome, job);
     state.forget(request);
     prefetch.restore();
+    prefetch.vacate(request);
     state.end();
   }
 
@@ -157,7 +158,7 @@ class Run implements JobEvents {
     if (request.terminateWith !== undefined) this.#options.pool.terminate(request.id, request.terminateWith);
     // `settle` never rejects.
     this.#options.events.started(request);
-    if (!request.acksLate) void request.settle('ack');
+    if (!request.acksLate) this.#acknowledge();
     const { trackStarted, ignoreResult } = request.options;
     if (trackStarted && !ignoreResult && !request.headers.ignore_result) this.#storeStarted(process);
   }
@@ -170,6 +171,13 @@ class Run implements JobEvents {
 
   onSoftTimeout(seconds: number): void {
     this.#options.log.softLimit(this.#request, seconds);
+  }
+
+  #acknowledge(): void {
+    const request = this.#request;
+    const heeded = this.#options.prefetch.occupy(request);
+    if (heeded === undefined) void request.settle('ack');
+    else this.#track(heeded.then(() => request.settle('ack')));
   }
 
   #storeStarted({ pid }: PoolProcess): void {

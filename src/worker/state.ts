@@ -28,6 +28,8 @@ export class WorkerState implements MissedVerdicts {
   readonly changedOptions = new Map<string, ChangedOptions>();
   /** Of `inspect memsample`, for `memdump`. */
   readonly memorySamples: string[] = [];
+  /** Told when something was revoked. */
+  onRevoked: (() => void) | undefined;
   readonly #missed = new LimitedSet({ max: MISSED_MAX, expiresMs: MISSED_EXPIRES_MS });
   /** Verdicts written a short while ago. */
   readonly #given = new LimitedSet({ max: MISSED_MAX, expiresMs: GIVEN_EXPIRES_MS });
@@ -58,8 +60,14 @@ export class WorkerState implements MissedVerdicts {
     this.changedOptions.set(task, { ...this.changedOptions.get(task), ...options });
   }
 
+  revoke(ids: Iterable<string>): void {
+    for (const id of ids) this.revoked.add(id);
+    this.onRevoked?.();
+  }
+
   revokeStamps(header: string, values: Iterable<unknown>): void {
     this.revokedStamps.set(header, new Set([...(this.revokedStamps.get(header) ?? []), ...values]));
+    this.onRevoked?.();
   }
 
   /** Whether its id or one of its stamps was revoked. */
@@ -89,6 +97,7 @@ export class WorkerState implements MissedVerdicts {
       const isPlausible = ageMs > 0 && ageMs < REVOKED_EXPIRES_MS;
       if (!this.revoked.has(id)) this.revoked.add(id, isPlausible ? ageMs : 0);
     }
+    this.onRevoked?.();
   }
 
   accepted(request: Request): void {

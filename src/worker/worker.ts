@@ -118,6 +118,7 @@ export class Worker {
     this.#blueprint = new Blueprint(
       [
         { name: 'Pool', start: (starting) => pool.start(starting), stop: () => this.#stopPool() },
+        ...this.#stateDb(parts),
         { name: 'Events', start: () => Promise.resolve(), stop: () => parts.events.close() },
         {
           name: 'Consumer',
@@ -174,6 +175,23 @@ export class Worker {
     const stop = new AbortController();
     await Promise.race([state.idle(), sleep(COLD_SETTLE_MS, stop.signal).catch(() => undefined)]);
     stop.abort();
+  }
+
+  #stateDb({ state }: WorkerParts): readonly Bootstep[] {
+    const { stateDb, logger } = this.#options;
+    if (stateDb === undefined) return [];
+    let open: AsyncDisposable | undefined;
+    const step: Bootstep = {
+      name: 'StateDB',
+      start: () => {
+        open = stateDb.attach(state, this.#app.clock, logger);
+        return Promise.resolve();
+      },
+      stop: async () => {
+        await open?.[Symbol.asyncDispose]();
+      },
+    };
+    return [step];
   }
 
   #stopPool(): Promise<void> {

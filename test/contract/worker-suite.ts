@@ -203,6 +203,29 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       });
     });
 
+    describe('without prefetching', () => {
+      test.each([
+        ['early', false],
+        ['late', true],
+      ])('no message is held for which no slot is free: acknowledged %s', async (_, acksLate) => {
+        const settings = { worker_disable_prefetch: true };
+        const { app, log } = await start(makeApp(settings, { acksLate }));
+        for (const gate of ['a', 'b', 'c', 'd', 'e']) await send(app, 'tasks.gated', [gate]);
+        await atGate('b');
+        gates.get('a')?.();
+        await atGate('c');
+        // Another worker gets all the others, and the first goes on when it can.
+        const other = await start(makeApp({}, { acksLate }), {}, 4);
+        await atGate('e');
+        expect(other.pool.started).toHaveLength(2);
+        expect(log.matching(/received/)).toHaveLength(3);
+        for (const open of gates.values()) open();
+        await other.worker.stop('warm');
+        const more = await Promise.all([1, 2, 3].map((n) => send(app, 'tasks.add', [n, 0])));
+        expect(await Promise.all(more.map((result) => result.get({ timeout: 20 })))).toEqual([1, 2, 3]);
+      });
+    });
+
     describe('time', () => {
       test('a task with a countdown waits; others pass it however many there are', async () => {
         const { app, log } = await start(makeApp({ worker_prefetch_multiplier: 1 }), {}, 1);

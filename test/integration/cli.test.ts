@@ -325,15 +325,37 @@ describe('the worker', () => {
   it.each([
     [['--pidfile', 'none/w.pid'], 'pidfile', 'none/w.pid'],
     [['-f', 'none/w.log'], 'log file', 'none/w.log'],
+    [['-S', 'none/%n.state'], 'state file', 'none/w.state'],
   ])('says in one line that a file cannot be written: %j', async (options, what, file) => {
     const made = project();
     const { username } = userInfo();
-    expect(await cli(made, 'worker', ...options)).toEqual({
+    expect(await cli(made, 'worker', '-n', 'w@h', ...options)).toEqual({
       code: 73,
       signal: null,
       stdout: '',
       stderr: `Error: Cannot write the ${what} ${made.path(file)} as user ${username}: the folder ${made.path('none')} does not exist.\n`,
     });
+  });
+
+  it('remembers with --statedb what was revoked, also when it is killed', async () => {
+    const made = project();
+    const first = await startWorker(made, '-c', '1', '-S', '%n.state');
+    expect((await cli(made, 'control', 'revoke', 'later', 'never')).code).toBe(0);
+    await expect.poll(() => existsSync(made.path('w.state'))).toBe(true);
+    first.kill('SIGKILL');
+    await first.ended;
+    await cli(made, 'shell', '-e', "await app.sendTask('tasks.add', [1, 2], { taskId: 'later' })");
+    const second = await startWorker(made, '-c', '1', '--statedb=w.state');
+    await second.waitFor('Discarding revoked task: tasks.add[later]');
+    expect((await stop(second)).code).toBe(0);
+    expect(readFileSync(made.path('w.state'), 'utf8')).toContain('"never"');
+
+    made.write({ 'w.state': 'SQLite format 3' });
+    const { code, stdout, stderr } = await cli(made, 'worker', '-S', 'w.state');
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(
+      `Error: The state file ${made.path('w.state')} cannot be used: it is not JSON. Name another file with --statedb, or delete this one`,
+    );
   });
 
   it('writes the log to files of the main process and of each child', async () => {

@@ -150,7 +150,7 @@ export interface WorkerSettings {
    */
   worker_enable_prefetch_count_reduction: boolean;
   /**
-   * Redis only: fetch only when a slot is free.
+   * Take a message only when a slot is free for its task.
    *
    * @defaultValue `false`
    */
@@ -294,7 +294,6 @@ export const workerTable: Table<WorkerSettings> = {
     default: false,
     oldName: 'CELERYD_DISABLE_PREFETCH',
     since: '5.6',
-    later: true,
   },
   worker_redirect_stdouts: { kind: boolean, default: true, oldName: 'CELERY_REDIRECT_STDOUTS' },
   worker_redirect_stdouts_level: {
@@ -303,7 +302,7 @@ export const workerTable: Table<WorkerSettings> = {
     oldName: 'CELERY_REDIRECT_STDOUTS_LEVEL',
   },
   worker_send_task_events: { kind: boolean, default: false, oldName: 'CELERY_SEND_EVENTS' },
-  worker_state_db: { kind: nullable(text), default: null, oldName: 'CELERYD_STATE_DB', later: true },
+  worker_state_db: { kind: nullable(text), default: null, oldName: 'CELERYD_STATE_DB' },
   worker_task_log_format: {
     kind: logFormat,
     default: '[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s',

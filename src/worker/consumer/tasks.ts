@@ -3,7 +3,7 @@ import type { Logger } from '../../core/logger.ts';
 import { delayMs } from '../../core/retry.ts';
 import type { Queue } from '../../transport/topology.ts';
 import type { Channel, Connection, Consumer, Delivery } from '../../transport/transport.ts';
-import type { Prefetch } from '../prefetch.ts';
+import type { Prefetch, PrefetchWindow } from '../prefetch.ts';
 import type { Session } from '../request.ts';
 
 /** Pauses between attempts to consume a queue that the broker does not let us consume. */
@@ -32,6 +32,11 @@ export class TaskSession implements Session {
   /** Subscriptions under way: a second one to the same queue could never be ended. */
   readonly #adding = new Map<string, Promise<void>>();
   readonly #ending = new AbortController();
+  /** What is consumed or waits in `#paused`, by name. */
+  readonly #queues = new Map<string, Queue>();
+  /** Queues whose subscriptions were ended until the window opens. */
+  readonly #paused = new Set<Queue>();
+  #isPaused = false;
   #open = true;
 
   private constructor(connection: Connection, channel: Channel, options: TaskSessionOptions) {
@@ -49,7 +54,7 @@ export class TaskSession implements Session {
     const channel = await connection.openChannel({ confirm: false });
     const session = new TaskSession(connection, channel, options);
     try {
-      await options.prefetch.attach((count) => channel.prefetch(count));
+      await options.prefetch.attach((window) => session.#setWindow(window));
     } catch (error) {
       await session.close();
       throw error;
@@ -65,9 +70,13 @@ export class TaskSession implements Session {
   async add(queue: Queue): Promise<void> {
     const { name } = queue;
     if (!this.#consumers.has(name)) this.#consumers.set(name, undefined);
+    await this.#addOnce(name, () => this.#subscribe(queue));
+  }
+
+  async #addOnce(name: string, subscribe: () => Promise<void>): Promise<void> {
     // The one under way may have found it cancelled, and be over without a subscription.
-    while (this.#open && this.#consumers.has(name) && this.#consumers.get(name) === undefined) {
-      const adding = this.#adding.get(name) ?? this.#subscribe(queue);
+    while (this.#open && this.#isMissing(name)) {
+      const adding = this.#adding.get(name) ?? subscribe();
       this.#adding.set(name, adding);
       try {
         await adding;
@@ -77,10 +86,27 @@ export class TaskSession implements Session {
     }
   }
 
+  /** It is to be consumed now, and is not. */
+  #isMissing(name: string): boolean {
+    if (!this.#consumers.has(name) || this.#consumers.get(name) !== undefined) return false;
+    const queue = this.#queues.get(name);
+    return queue === undefined || !this.#paused.has(queue);
+  }
+
   async #subscribe(queue: Queue): Promise<void> {
     await declare(this.#connection, queue);
+    await this.#consume(queue);
+  }
+
+  async #consume(queue: Queue): Promise<void> {
+    const { name } = queue;
     // Meanwhile it may have been cancelled.
-    if (!this.#open || !this.#consumers.has(queue.name)) return;
+    if (!this.#open || !this.#consumers.has(name)) return;
+    this.#queues.set(name, queue);
+    if (this.#mustWait(queue)) {
+      this.#paused.add(queue);
+      return;
+    }
     const { onDelivery } = this.#options;
     const consumer = await this.#channel.consume(
       queue,
@@ -91,8 +117,53 @@ export class TaskSession implements Session {
         this.#onCancelled(queue);
       },
     );
-    if (this.#consumers.has(queue.name)) this.#consumers.set(queue.name, consumer);
-    else await consumer[Symbol.asyncDispose]();
+    if (this.#consumers.has(name) && !this.#mustWait(queue)) {
+      this.#consumers.set(name, consumer);
+      return;
+    }
+    if (this.#consumers.has(name)) this.#paused.add(queue);
+    await consumer[Symbol.asyncDispose]();
+  }
+
+  /** A queue that goes with its last consumer keeps its own, and gets a message ahead. */
+  #mustWait(queue: Queue): boolean {
+    return this.#isPaused && !queue.autoDelete;
+  }
+
+  /** A broker knows no limit of no messages: the subscriptions end until there may be some again. */
+  async #setWindow(window: PrefetchWindow): Promise<void> {
+    const isClosed = window === 'closed';
+    await this.#channel.prefetch(isClosed ? 1 : window);
+    // Consumers of quorum queues keep the limit that they began with.
+    const mustRestart = this.#options.prefetch.slotsOnly && [...this.#queues.values()].some(isQuorum);
+    if (isClosed || mustRestart) await this.#pause();
+    if (!isClosed) await this.#resume();
+  }
+
+  async #pause(): Promise<void> {
+    this.#isPaused = true;
+    const ended = [...this.#queues].map(async ([name, queue]) => {
+      const consumer = this.#consumers.get(name);
+      if (consumer === undefined || !this.#mustWait(queue)) return;
+      this.#consumers.set(name, undefined);
+      this.#paused.add(queue);
+      await consumer[Symbol.asyncDispose]();
+    });
+    await Promise.all(ended);
+  }
+
+  async #resume(): Promise<void> {
+    this.#isPaused = false;
+    const queues = [...this.#paused];
+    this.#paused.clear();
+    const begun = queues.map((queue) =>
+      this.#addOnce(queue.name, () => this.#consume(queue)).catch((error: unknown) => {
+        if (!this.#open) return;
+        this.#options.logger.error(`consumer: Cannot consume from queue ${queue.name}`, error);
+        void this.keepAdding(queue);
+      }),
+    );
+    await Promise.all(begun);
   }
 
   /** Like `add`, but goes on trying while the session lasts. */
@@ -119,6 +190,9 @@ export class TaskSession implements Session {
   async cancel(name: string): Promise<void> {
     const consumer = this.#consumers.get(name);
     this.#consumers.delete(name);
+    const queue = this.#queues.get(name);
+    if (queue !== undefined) this.#paused.delete(queue);
+    this.#queues.delete(name);
     await consumer?.[Symbol.asyncDispose]();
   }
 
@@ -144,6 +218,10 @@ export class TaskSession implements Session {
     // It handles its errors itself.
     void this.keepAdding(queue);
   }
+}
+
+function isQuorum(queue: Queue): boolean {
+  return queue.arguments?.['x-queue-type'] === 'quorum';
 }
 
 /** Over a channel of its own: a queue that exists with other properties makes the broker close it. */

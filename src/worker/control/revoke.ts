@@ -32,7 +32,7 @@ function revokeIds(worker: WorkerView, args: ControlArguments): unknown {
   const { task_id: given, terminate: ends, signal } = args;
   const name = signalName(signal ?? 'SIGTERM');
   const ids = [...new Set((Array.isArray(given) ? given : [given]).map(String))];
-  for (const id of ids) state.revoked.add(id);
+  state.revoke(ids);
   if (ends !== true) {
     logger.info(`Tasks flagged as revoked: ${ids.join(', ')}`);
     return { ok: `tasks ${pythonRepr(new Set(ids))} flagged as revoked` };

@@ -9,7 +9,7 @@ const table = docs.slice(docs.indexOf('## Every option'));
 
 /** `worker --concurrency`, for every option of every command. */
 function options(command: Command, path: readonly string[] = []): string[] {
-  const own = command.options.map(({ long }) => [...path, long].join(' '));
+  const own = command.options.flatMap(({ long, hidden }) => (hidden ? [] : [[...path, long].join(' ')]));
   return [...own, ...command.commands.flatMap((each) => options(each, [...path, each.name()]))];
 }
 

@@ -219,6 +219,21 @@ describe('wrong use ends with 2 and says', () => {
     expect(out).toBe('');
   });
 
+  it.each([
+    ['worker', '-B'],
+    ['worker', '--beat', '-c', '2'],
+    ['worker', '-s', 'x'],
+    ['worker', '--schedule', 'x'],
+    ['worker', '--schedule-filename=x'],
+    ['worker', '--scheduler', 'x'],
+    ['beat'],
+    ['beat', '-s', 'x', '--max-interval=3', '--detach'],
+  ])('that there is no beat, and what to do: %s %s', async (...argv) => {
+    expect(await run(argv, {})).toBe(2);
+    expect(err).toMatch(/^Error: .*no scheduler of periodic tasks yet.*`celery beat`/m);
+    expect(err).not.toContain('No such option');
+  });
+
   it('starts with the reason when the JSON of call is none', async () => {
     expect(await run(['call', 'a', '-a', 'not json'], {})).toBe(2);
     expect(err).toMatch(/\n\nError: Invalid value for '-a' \/ '--args': .+\n$/);

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { nullLogger } from '../../../src/core/logger.ts';
-import { Prefetch } from '../../../src/worker/prefetch.ts';
+import { Prefetch, type PrefetchWindow } from '../../../src/worker/prefetch.ts';
 
 function prefetch(
   options: { multiplier?: number; etaLimit?: number | null; lines?: string[] } = {},
@@ -11,8 +11,8 @@ function prefetch(
   return new Prefetch({ concurrency: 2, multiplier, etaLimit, logger });
 }
 
-async function attached(window: Prefetch): Promise<number[]> {
-  const counts: number[] = [];
+async function attached(window: Prefetch): Promise<PrefetchWindow[]> {
+  const counts: PrefetchWindow[] = [];
   await window.attach(async (count) => {
     counts.push(count);
   });
@@ -65,7 +65,7 @@ describe('changes', () => {
 
   test('wait for the one that is under way, and only the last of them counts', async () => {
     const window = prefetch();
-    const counts: number[] = [];
+    const counts: PrefetchWindow[] = [];
     let answer: () => void = () => undefined;
     await window.attach((count) => {
       counts.push(count);
@@ -123,4 +123,45 @@ test('however many tasks run, one multiplier is left', () => {
   const window = prefetch();
   window.reduce(10);
   expect(window.count).toBe(4);
+});
+
+describe('with slots only', () => {
+  test('tasks that run on without their message take its place, and the last of them closes the window', async () => {
+    const window = new Prefetch({
+      concurrency: 2,
+      multiplier: 4,
+      etaLimit: null,
+      slotsOnly: true,
+      logger: nullLogger,
+    });
+    const counts = await attached(window);
+    const [first, second] = [{}, {}];
+    await window.occupy(first);
+    await window.occupy(second);
+    expect([counts, window.count]).toEqual([[2, 1, 'closed'], 0]);
+    window.vacate(first);
+    await turn();
+    window.vacate(first);
+    window.holdForTime(1);
+    await turn();
+    expect(counts).toEqual([2, 1, 'closed', 1, 2]);
+    // Slots stay taken over a lost connection.
+    window.detach();
+    expect(await attached(window)).toEqual([1]);
+  });
+
+  test('nobody waits for a broker that is gone', async () => {
+    const window = new Prefetch({
+      concurrency: 1,
+      multiplier: 4,
+      etaLimit: null,
+      slotsOnly: true,
+      logger: nullLogger,
+    });
+    await window.attach((count) => (count === 1 ? Promise.resolve() : new Promise(() => undefined)));
+    const heeded = window.occupy({});
+    window.detach();
+    await heeded;
+    expect(window.occupy({})).toBe(undefined);
+  });
 });
