@@ -47,13 +47,20 @@ export interface ContextHost {
 
 /** `self` of one run. */
 export class RunContext implements TaskContext {
-  readonly request: TaskRequest;
+  readonly #readRequest: () => TaskRequest;
   readonly #host: ContextHost;
+  #request: TaskRequest | undefined;
   #logger: TaskLogger | undefined;
 
-  constructor(request: TaskRequest, host: ContextHost) {
-    this.request = request;
+  /** @param readRequest called when the task asks for its request: many never do */
+  constructor(readRequest: () => TaskRequest, host: ContextHost) {
+    this.#readRequest = readRequest;
     this.#host = host;
+  }
+
+  get request(): TaskRequest {
+    this.#request ??= this.#readRequest();
+    return this.#request;
   }
 
   get name(): string {

@@ -10,7 +10,8 @@ import type { AnyTask } from './task.ts';
 /** `self` of a bound task that is called as a plain function: no message, no retries, no state that anybody stores. */
 export function directContext(app: Celery, task: AnyTask, args: readonly unknown[]): TaskContext {
   const outer = runningTask.getStore()?.context;
-  return new RunContext(directRequest(task.name, args), {
+  const request = directRequest(task.name, args);
+  return new RunContext(() => request, {
     app,
     task,
     // Only to hand out a logger for this task's name: inside a task its own serves.

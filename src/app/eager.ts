@@ -78,6 +78,7 @@ function jobOf({ message, target }: PreparedCall): TraceJob {
     contentType: message.contentType,
     contentEncoding: message.contentEncoding,
     ...(typeof compression === 'string' && { compression }),
+    ignoreResult: headers.ignore_result,
     deliveryInfo: {
       exchange: target.exchange,
       routing_key: target.routingKey,

@@ -33,6 +33,7 @@ export function checkArguments(task: AnyTask, args: readonly unknown[], kwargs: 
   if (!task.options.typing) return;
   const signature = signatureOf(task);
   if (signature === undefined) return;
+  if (args.length === signature.parameters.length && Object.keys(kwargs).length === 0) return;
   const problem = misfit(signature, args, kwargs);
   if (problem !== undefined) throw new TypeError(`${displayName(task.name)}() ${problem}`);
 }
@@ -113,18 +114,23 @@ function displayName(task: string): string {
   return task.slice(task.lastIndexOf('.') + 1);
 }
 
-const signatures = new WeakMap<TaskFunction, { readonly whole: Signature | undefined }>();
+interface KnownSignature {
+  readonly whole: Signature | undefined;
+  /** What is left when the first parameter is `self`. */
+  readonly bound: Signature | undefined;
+}
+
+const signatures = new WeakMap<TaskFunction, KnownSignature>();
 
 /** Undefined when the source cannot be read (`bind()`, native functions): then nothing is checked. */
 function signatureOf(task: AnyTask): Signature | undefined {
   let known = signatures.get(task.run);
   if (known === undefined) {
-    known = { whole: readSignature(task.run) };
+    const whole = readSignature(task.run);
+    known = { whole, bound: whole && { ...whole, parameters: whole.parameters.slice(1) } };
     signatures.set(task.run, known);
   }
-  const { whole } = known;
-  if (whole === undefined || !task.options.bind) return whole;
-  return { ...whole, parameters: whole.parameters.slice(1) };
+  return task.options.bind ? known.bound : known.whole;
 }
 
 function readSignature(run: TaskFunction): Signature | undefined {

@@ -5,13 +5,19 @@ import { saferepr, tupleRepr } from '../core/python-repr.ts';
 import type { DeliveryInfo, Embed, TaskBody, TaskHeaders } from '../message/message.ts';
 import type { Outcome, ResultTuple, RetryRequest } from '../message/outcome.ts';
 import { decodeTaskBody, NO_EMBED } from '../message/protocol2.ts';
-import { acceptedTypes, DEFAULT_LIMITS, encodePart, encodeValue } from '../message/registry.ts';
+import {
+  acceptedTypes,
+  DEFAULT_LIMITS,
+  encodePart,
+  encodeValue,
+  type MessageBody,
+} from '../message/registry.ts';
 import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import { autoretry, isInstance } from './autoretry.ts';
 import type { Celery } from './celery.ts';
 import type { ContextHost } from './context.ts';
 import { RunContext } from './context.ts';
-import { runningTask } from './current.ts';
+import { runningTask, type RunningTask } from './current.ts';
 import { toSnakeCase } from './option-names.ts';
 import { bindArguments } from './parameters.ts';
 import type { TaskRequest } from './request.ts';
@@ -30,7 +36,9 @@ export interface TraceJob {
   readonly contentType: string;
   readonly contentEncoding: string;
   /** The `compression` header, when the body is compressed. */
-  readonly compression?: string;
+  readonly compression?: string | undefined;
+  /** The caller wants no result. */
+  readonly ignoreResult: boolean;
   readonly deliveryInfo: DeliveryInfo;
   readonly replyTo: string | null;
   readonly correlationId: string | null;
@@ -62,11 +70,7 @@ export function createTracer(app: Celery, options: TracerOptions): Tracer {
     const startMs = performance.now();
     const run = new Run(app, job, startMs);
     try {
-      const message = {
-        ...job,
-        headers: job.compression === undefined ? {} : { compression: job.compression },
-      };
-      run.body = decodeTaskBody(message, accept, DEFAULT_LIMITS);
+      run.body = decodeTaskBody(bodyOf(job), accept, DEFAULT_LIMITS);
       const task = app.tasks.get(job.task);
       if (task === undefined) throw new NotRegistered(job.task);
       return await execute(run, task, { app, task, logger: options.logger, hooks });
@@ -74,6 +78,13 @@ export function createTracer(app: Celery, options: TracerOptions): Tracer {
       return run.failure(error, false);
     }
   };
+}
+
+const NO_HEADERS = {};
+
+function bodyOf({ body, contentType, contentEncoding, compression }: TraceJob): MessageBody {
+  const headers = compression === undefined ? NO_HEADERS : { compression };
+  return { body, contentType, contentEncoding, headers };
 }
 
 interface Surroundings {
@@ -84,26 +95,46 @@ interface Surroundings {
 }
 
 async function execute(run: Run, task: AnyTask, surroundings: Surroundings): Promise<Outcome> {
-  const self = new RunContext(run.request(), new HookedHost(surroundings));
-  const { job } = run;
-  const inherited = {
-    id: job.id,
-    rootId: self.request.rootId,
-    priority: job.deliveryInfo.priority ?? null,
-    isEager: self.request.isEager,
-    context: self,
-    addChild: (child: ResultTuple): void => {
-      run.children.push(child);
-    },
-  };
+  const self = new RunContext(() => run.request(), new HookedHost(surroundings));
   let value: unknown;
   try {
-    const called = runningTask.run(inherited, () => call(task, self, run.body));
+    const called = runningTask.run(new Inherited(run, self), () => call(task, self, run.body));
     value = await (surroundings.hooks.guard?.(called) ?? called);
   } catch (error) {
     return run.ended(autoretry(cause(error, surroundings.hooks), self, task.options), task);
   }
   return run.success(value, task);
+}
+
+/** What calls made inside of a run inherit. */
+class Inherited implements RunningTask {
+  readonly context: RunContext;
+  readonly #run: Run;
+
+  constructor(run: Run, context: RunContext) {
+    this.#run = run;
+    this.context = context;
+  }
+
+  get id(): string {
+    return this.#run.job.id;
+  }
+
+  get rootId(): string {
+    return this.#run.job.headers.root_id ?? this.id;
+  }
+
+  get priority(): number | null {
+    return this.#run.job.deliveryInfo.priority ?? null;
+  }
+
+  get isEager(): boolean {
+    return this.#run.job.isEager ?? false;
+  }
+
+  addChild(child: ResultTuple): void {
+    this.#run.children.push(child);
+  }
 }
 
 /** Calls the task's function; what it throws, returns or promises is how the promise settles. */
@@ -273,7 +304,7 @@ class Run {
 
   /** A result that nobody reads needs no encoding, and must not fail for want of one. */
   #isResultWanted(task: AnyTask): boolean {
-    const isIgnored = task.options.ignoreResult || this.job.headers.ignore_result;
+    const isIgnored = task.options.ignoreResult || this.job.ignoreResult;
     return !isIgnored || !isEmpty(this.body.embed) || this.job.isEager === true;
   }
 }

@@ -10,6 +10,8 @@ export interface ReplyAddress {
 
 /** What a kind of backend can do. */
 export interface BackendCapabilities {
+  /** What is stored is there to be read (false for disabled). */
+  readonly results: boolean;
   /** Results can be read by whoever has the backend's URL, any number of times (false for rpc). */
   readonly shared: boolean;
   /** The same from other processes (false for rpc and cache+memory). */

@@ -38,14 +38,14 @@ interface Scheme {
 }
 
 const RPC: Scheme = {
-  can: { shared: false, crossProcess: false, expires: true, groups: false, chords: false },
+  can: { results: true, shared: false, crossProcess: false, expires: true, groups: false, chords: false },
   shown: () => 'rpc://',
   replies: true,
   load: async (_url, options, replyTo) => (await import('./rpc.ts')).rpcBackend(options, replyTo),
 };
 
 const SQLITE: Scheme = {
-  can: { shared: true, crossProcess: true, expires: true, groups: true, chords: true },
+  can: { results: true, shared: true, crossProcess: true, expires: true, groups: true, chords: true },
   shown: (url) => {
     databasePath(url);
     return maskUrl(url);
@@ -54,13 +54,13 @@ const SQLITE: Scheme = {
 };
 
 const MEMORY: Scheme = {
-  can: { shared: true, crossProcess: false, expires: true, groups: true, chords: true },
+  can: { results: true, shared: true, crossProcess: false, expires: true, groups: true, chords: true },
   shown: (url) => url,
   load: async (url, options) => (await import('./memory.ts')).memoryBackend(url, options),
 };
 
 const REDIS: Scheme = {
-  can: { shared: true, crossProcess: true, expires: true, groups: true, chords: true },
+  can: { results: true, shared: true, crossProcess: true, expires: true, groups: true, chords: true },
   shown: (url, { settings }) => redisBackendAddress(url, settings).url,
   load: async (url, options) => (await import('./redis.ts')).redisBackend(url, options),
 };

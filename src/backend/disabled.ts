@@ -13,6 +13,7 @@ class DisabledBackend implements ResultBackend {
   readonly scheme = 'disabled';
   readonly url = 'disabled://';
   readonly can: BackendCapabilities = {
+    results: false,
     shared: false,
     crossProcess: false,
     expires: true,

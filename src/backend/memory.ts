@@ -86,6 +86,7 @@ class MemoryBackend implements ResultBackend {
   readonly scheme = 'cache+memory';
   readonly url: string;
   readonly can: BackendCapabilities = {
+    results: true,
     shared: true,
     crossProcess: false,
     expires: true,

@@ -33,6 +33,7 @@ class RedisBackend implements ResultBackend {
   readonly scheme: string;
   readonly url: string;
   readonly can: BackendCapabilities = {
+    results: true,
     shared: true,
     crossProcess: true,
     expires: true,

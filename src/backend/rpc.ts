@@ -45,6 +45,7 @@ class RpcBackend implements ResultBackend {
   readonly scheme = 'rpc';
   readonly url = 'rpc://';
   readonly can: BackendCapabilities = {
+    results: true,
     shared: false,
     crossProcess: false,
     expires: true,

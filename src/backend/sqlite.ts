@@ -42,6 +42,7 @@ class SqliteBackend implements ResultBackend {
   readonly scheme = 'sqlite';
   readonly url: string;
   readonly can: BackendCapabilities = {
+    results: true,
     shared: true,
     crossProcess: true,
     expires: true,

@@ -19,6 +19,8 @@ export interface Envelope {
   readonly contentEncoding: string;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly properties: MessageProperties;
+  /** The headers as the broker carried them, an AMQP table (see `readTable`), where they are passed on and may stay unread. */
+  readonly headerBytes?: Buffer | undefined;
 }
 
 /** Where a message came from, as shown in `request.delivery_info`. */

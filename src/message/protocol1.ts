@@ -13,7 +13,7 @@ import { type DecodeLimits, openBody } from './registry.ts';
  * @throws {DecodeError} when its body cannot be read
  */
 export function toProtocol2(envelope: Envelope, accept: ReadonlySet<string>, limits: DecodeLimits): Envelope {
-  if (isTaskMessage(envelope) && !startsWithBrace(envelope.body)) return envelope;
+  if (isTaskMessage(envelope) && !isProtocol1(envelope)) return envelope;
   const { serializer, bytes } = openBody(envelope, accept, limits);
   const old = serializer.parse(bytes);
   if (!isRecord(old) || (!isTaskMessage(envelope) && typeof old.task !== 'string')) {
@@ -27,11 +27,12 @@ export function toProtocol2(envelope: Envelope, accept: ReadonlySet<string>, lim
     contentEncoding: serializer.contentEncoding,
     // The new body is not compressed.
     headers: { ...headersOf(old), ...envelope.headers, compression: null },
+    headerBytes: undefined,
   };
 }
 
-// A body of protocol 2 is a list. What is compressed or not JSON is told apart where it is decoded.
-function startsWithBrace(body: Buffer): boolean {
+/** Whether its body is a JSON object; one of protocol 2 is a list. What is compressed or not JSON is told apart where it is decoded. */
+export function isProtocol1({ body }: Envelope): boolean {
   return body[0] === 0x7b;
 }
 

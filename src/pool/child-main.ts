@@ -15,7 +15,8 @@ import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import type { ChildInit } from './child-init.ts';
 import { ChildRuns } from './child-runs.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
-import type { ChildMessage, ParentMessage } from './messages.ts';
+import { JobFrameReader } from './job-frames.ts';
+import type { ChildMessage, ReadParentMessage } from './messages.ts';
 import { decodeParentMessage, encodeChildMessage } from './messages.ts';
 import type { Redirection } from './redirect.ts';
 import { redirectOutput } from './redirect.ts';
@@ -39,8 +40,9 @@ class Child {
 
   constructor(socket: Socket) {
     this.#writer = new FrameWriter(socket);
+    const jobs = new JobFrameReader();
     const reader = new FrameReader((header, parts) => {
-      this.#onMessage(decodeParentMessage(header, parts));
+      this.#onMessage(decodeParentMessage(header, parts, jobs));
     });
     socket.on('data', (chunk: Buffer) => {
       try {
@@ -76,7 +78,7 @@ class Child {
     this.#writer.send(header, parts);
   }
 
-  #onMessage(message: ParentMessage): void {
+  #onMessage(message: ReadParentMessage): void {
     switch (message.kind) {
       case 'prepare':
         // What goes wrong here goes wrong again when the app is loaded, and is told there.
@@ -114,7 +116,7 @@ class Child {
     return this.#loaded.runs;
   }
 
-  async #load(message: Extract<ParentMessage, { kind: 'init' }>): Promise<void> {
+  async #load(message: Extract<ReadParentMessage, { kind: 'init' }>): Promise<void> {
     const { init, name, index, title, isConcurrent } = message;
     try {
       process.title = title;

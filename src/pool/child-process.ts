@@ -5,6 +5,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Timer, TimerHandle } from '../core/timer.ts';
 import type { ChildInit } from './child-init.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
+import { JobFrameWriter } from './job-frames.ts';
 import type { ChildMessage, ParentMessage } from './messages.ts';
 import { decodeChildMessage, encodeParentMessage } from './messages.ts';
 import type { PoolProcess } from './pool.ts';
@@ -67,6 +68,7 @@ export class ChildProcess implements PoolProcess {
   readonly #owner: ProcessOwner;
   readonly #node: NodeChild;
   readonly #writer: FrameWriter;
+  readonly #jobs = new JobFrameWriter();
   readonly #exited: Promise<void>;
   #boot: 'starting' | 'loading' | 'ready' | 'failed' = 'starting';
   #bootError: Error | undefined;
@@ -103,7 +105,7 @@ export class ChildProcess implements PoolProcess {
   }
 
   send(message: ParentMessage): void {
-    const { header, parts } = encodeParentMessage(message);
+    const { header, parts } = encodeParentMessage(message, this.#jobs);
     this.#writer.send(header, parts);
   }
 

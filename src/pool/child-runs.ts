@@ -4,10 +4,11 @@ import { OperationalError, SoftTimeLimitExceeded, Terminated } from '../core/err
 import type { Outcome } from '../message/outcome.ts';
 import { errorRepr, toRemoteError } from '../message/remote-error.ts';
 import { EscapeGuard } from './escape-guard.ts';
-import type { ChildMessage, ParentMessage } from './messages.ts';
+import type { ArrivedMessage } from './job-frames.ts';
+import type { ChildMessage } from './messages.ts';
 import type { StateUpdate } from './pool.ts';
 
-type QueuedJob = Extract<ParentMessage, { kind: 'job' }>;
+type QueuedJob = ArrivedMessage;
 
 /** A job that runs, and how it is reached from outside. */
 class Run {

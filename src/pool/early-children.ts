@@ -1,5 +1,6 @@
 import type { ChildProcess as NodeChild } from 'node:child_process';
 import { FrameWriter } from './frames.ts';
+import { JobFrameWriter } from './job-frames.ts';
 import { encodeParentMessage } from './messages.ts';
 import { childTitle, openSocket, spawnChild } from './spawn-child.ts';
 
@@ -23,7 +24,7 @@ export class EarlyChildren {
       // The title gives the room for the one it gets later.
       const node = spawnChild(childTitle(hostname, `ForkPoolWorker-${number}`));
       try {
-        const { header, parts } = encodeParentMessage({ kind: 'prepare', file });
+        const { header, parts } = encodeParentMessage({ kind: 'prepare', file }, new JobFrameWriter());
         const socket = openSocket(node);
         socket.on('error', () => undefined); // Its end tells the same.
         new FrameWriter(socket).send(header, parts);

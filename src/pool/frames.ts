@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream';
 import { DecodeError } from '../core/errors.ts';
 
-/** One message between supervisor and child: a small JSON value, and bytes that nobody on the way looks at. */
+/** One message between supervisor and child: a short text, and bytes that nobody on the way looks at. */
 export interface Frame {
-  readonly header: unknown;
+  readonly header: string;
   readonly parts: readonly Buffer[];
 }
 
-// u16 mark, u16 number of parts, u32 length of the header, u32 length of each part; then header and parts. Little endian.
+// u16 mark, u16 number of parts, u32 length of the header, u32 length of each part; then header (UTF-8) and parts. Little endian.
 const MARK = 0xce17;
 const FIXED_BYTES = 8;
 const MOST_PARTS = 16;
@@ -16,6 +16,9 @@ const MOST_BYTES = 0x7fff_ffff;
 // Below it, copying a part is cheaper than one more buffer in the write.
 const COPY_BYTES = 32 * 1024;
 
+/** Frames are written one behind the other into blocks of this size; a longer frame has a block of its own. */
+const BLOCK_BYTES = 32 * 1024;
+
 /**
  * Sends frames over a stream. All frames of one turn of the event loop leave as one write.
  *
@@ -23,8 +26,13 @@ const COPY_BYTES = 32 * 1024;
  */
 export class FrameWriter {
   readonly #stream: Duplex;
+  /** Never written twice at one place: the stream may keep what it was given for a while. */
+  #block: Buffer = Buffer.alloc(0);
+  /** Where what is not written to the stream yet begins in the block, and ends. */
+  #start = 0;
+  #end = 0;
+  /** What comes before it. */
   #pending: Buffer[] = [];
-  #pendingBytes = 0;
   #isScheduled = false;
   readonly #flush = (): void => {
     this.flush();
@@ -35,9 +43,8 @@ export class FrameWriter {
   }
 
   /** @throws {RangeError} when the frame is larger than 2 GiB. */
-  send(header: unknown, parts: readonly Buffer[] = []): void {
-    const text = JSON.stringify(header);
-    const headerBytes = Buffer.byteLength(text);
+  send(header: string, parts: readonly Buffer[] = []): void {
+    const headerBytes = Buffer.byteLength(header);
     const startBytes = FIXED_BYTES + 4 * parts.length + headerBytes;
     let copied = startBytes;
     let total = startBytes;
@@ -50,66 +57,64 @@ export class FrameWriter {
         `${total} bytes are too large to pass between the worker and its child processes.`,
       );
     }
-    this.#append(this.#start(text, headerBytes, parts, copied), copied, parts);
+    this.#reserve(copied);
+    this.#begin(header, headerBytes, parts);
+    for (const part of parts) this.#append(part);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     process.nextTick(this.#flush);
   }
 
-  #start(text: string, headerBytes: number, parts: readonly Buffer[], bytes: number): Buffer {
-    const buffer = Buffer.allocUnsafe(bytes);
-    buffer.writeUInt16LE(MARK, 0);
-    buffer.writeUInt16LE(parts.length, 2);
-    buffer.writeUInt32LE(headerBytes, 4);
-    let at = FIXED_BYTES;
-    for (const part of parts) at = buffer.writeUInt32LE(part.length, at);
-    buffer.write(text, at);
-    return buffer;
+  #reserve(bytes: number): void {
+    if (this.#block.length - this.#end >= bytes) return;
+    this.#cut();
+    this.#block = Buffer.allocUnsafeSlow(Math.max(BLOCK_BYTES, bytes));
+    this.#start = 0;
+    this.#end = 0;
   }
 
-  /** Queues the start of a frame with its parts: small parts are copied behind it, large ones queued as they are. */
-  #append(buffer: Buffer, bytes: number, parts: readonly Buffer[]): void {
-    let from = 0;
-    let at = bytes;
-    for (const part of parts) if (part.length < COPY_BYTES) at -= part.length;
-    for (const part of parts) {
-      if (part.length < COPY_BYTES) {
-        at += part.copy(buffer, at);
-      } else {
-        this.#push(buffer.subarray(from, at));
-        this.#push(part);
-        from = at;
-      }
+  /** What stands in the block so far is queued as it is. */
+  #cut(): void {
+    if (this.#end > this.#start) this.#pending.push(this.#block.subarray(this.#start, this.#end));
+    this.#start = this.#end;
+  }
+
+  #begin(header: string, headerBytes: number, parts: readonly Buffer[]): void {
+    const block = this.#block;
+    let at = block.writeUInt16LE(MARK, this.#end);
+    at = block.writeUInt16LE(parts.length, at);
+    at = block.writeUInt32LE(headerBytes, at);
+    for (const part of parts) at = block.writeUInt32LE(part.length, at);
+    this.#end = at + block.write(header, at);
+  }
+
+  /** Small parts are copied, large ones queued as they are. */
+  #append(part: Buffer): void {
+    if (part.length < COPY_BYTES) {
+      this.#end += part.copy(this.#block, this.#end);
+      return;
     }
-    this.#push(buffer.subarray(from));
-  }
-
-  #push(bytes: Buffer): void {
-    if (bytes.length === 0) return;
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
+    this.#cut();
+    this.#pending.push(part);
   }
 
   /** Writes what is queued, now. */
   flush(): void {
     this.#isScheduled = false;
+    this.#cut();
     const pending = this.#pending;
-    if (pending.length === 0) return;
+    const [first] = pending;
+    if (first === undefined) return;
     this.#pending = [];
-    const bytes = this.#pendingBytes;
-    this.#pendingBytes = 0;
     // After the end of the other process there is nobody to write to; its exit settles what waits for an answer.
     if (!this.#stream.writable) return;
-    const [first] = pending;
-    if (first !== undefined && pending.length === 1) {
+    if (pending.length === 1) {
       this.#stream.write(first);
-    } else if (bytes < COPY_BYTES) {
-      this.#stream.write(Buffer.concat(pending, bytes));
-    } else {
-      this.#stream.cork();
-      for (const chunk of pending) this.#stream.write(chunk);
-      this.#stream.uncork();
+      return;
     }
+    this.#stream.cork();
+    for (const chunk of pending) this.#stream.write(chunk);
+    this.#stream.uncork();
   }
 
   /** Resolves when the operating system has everything that was sent so far, or the stream is closed. */
@@ -139,12 +144,12 @@ export class FrameWriter {
  * Parts of a frame that arrived in one chunk are views of that chunk; a longer frame is gathered in one buffer of its size.
  */
 export class FrameReader {
-  readonly #onFrame: (header: unknown, parts: Buffer[]) => void;
+  readonly #onFrame: (header: string, parts: Buffer[]) => void;
   /** The frame that is being gathered; before its lengths are known, its first bytes. */
   #partial: Buffer | undefined;
   #filled = 0;
 
-  constructor(onFrame: (header: unknown, parts: Buffer[]) => void) {
+  constructor(onFrame: (header: string, parts: Buffer[]) => void) {
     this.#onFrame = onFrame;
   }
 
@@ -195,7 +200,7 @@ export class FrameReader {
     const count = bytes.readUInt16LE(start + 2);
     let at = start + FIXED_BYTES + 4 * count;
     const headerEnd = at + bytes.readUInt32LE(start + 4);
-    const header = parseHeader(bytes, at, headerEnd);
+    const header = bytes.toString('utf8', at, headerEnd);
     at = headerEnd;
     const parts: Buffer[] = [];
     for (let index = 0; index < count; index += 1) {
@@ -228,14 +233,4 @@ function frameSize(bytes: Buffer, at: number, available: number): number | undef
     throw new DecodeError(`A frame between the worker and a child process claims to have ${size} bytes.`);
   }
   return size;
-}
-
-function parseHeader(bytes: Buffer, start: number, end: number): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8', start, end));
-  } catch (error) {
-    throw new DecodeError('The header of a frame between the worker and a child process is no JSON.', {
-      cause: error,
-    });
-  }
 }

@@ -1,9 +1,10 @@
 import { DecodeError } from '../core/errors.ts';
 import { jsonSerializer } from '../message/json.ts';
-import type { TaskHeaders } from '../message/message.ts';
 import type { EncodedValue, Outcome, RemoteError } from '../message/outcome.ts';
 import type { ChildInit } from './child-init.ts';
 import type { Frame } from './frames.ts';
+import type { ArrivedMessage, JobFrameReader, JobFrameWriter } from './job-frames.ts';
+import { JOB_MARK } from './job-frames.ts';
 import type { Job, StateUpdate } from './pool.ts';
 
 /** What the supervisor tells a child. */
@@ -70,49 +71,85 @@ interface PartReference {
 
 type Header = Readonly<Record<string, unknown>> & { readonly kind: string };
 
-export function encodeParentMessage(message: ParentMessage): Frame {
-  if (message.kind !== 'job') return { header: message, parts: [] };
-  const { body, userHeaders, headers, ...rest } = message.job;
-  const parts = [body];
-  const hasStamps = Object.keys(headers.stamps).length > 0;
-  // These two hold whatever the sender put there, dates and bytes among it; the rest is plain JSON by its type.
-  if (userHeaders !== null || hasStamps) {
-    parts.push(jsonSerializer.encode({ userHeaders, stamps: headers.stamps }));
-  }
-  const plain = hasStamps ? { ...headers, stamps: {} } : headers;
-  return {
-    header: { ...message, job: { ...rest, headers: plain } },
-    parts,
-  };
+/** What a child reads of it. */
+export type ReadParentMessage =
+  Exclude<ParentMessage, { kind: 'job' }> | ({ readonly kind: 'job' } & ArrivedMessage);
+
+/** @param jobs writes the jobs of this child */
+export function encodeParentMessage(message: ParentMessage, jobs: JobFrameWriter): Frame {
+  if (message.kind === 'job') return jobs.encode(message.number, message.job, message.reportMemory);
+  return { header: JSON.stringify(message), parts: [] };
 }
 
-export function decodeParentMessage(header: unknown, parts: readonly Buffer[]): ParentMessage {
-  const read = readHeader(header);
-  if (read.kind !== 'job') return read as unknown as ParentMessage;
-  const job = read['job'] as Omit<Job, 'body' | 'userHeaders'>;
-  const extra = parts[1];
-  const user =
-    extra === undefined
-      ? { userHeaders: null }
-      : (jsonSerializer.decode(extra) as Pick<Job, 'userHeaders'> & Pick<TaskHeaders, 'stamps'>);
-  const headers = 'stamps' in user ? { ...job.headers, stamps: user.stamps } : job.headers;
-  return {
-    kind: 'job',
-    number: Number(read['number']),
-    job: { ...job, headers, userHeaders: user.userHeaders, body: partAt(parts, 0) },
-    reportMemory: read['reportMemory'] === true,
-  };
+/** @throws {DecodeError} */
+export function decodeParentMessage(
+  header: string,
+  parts: readonly Buffer[],
+  jobs: JobFrameReader,
+): ReadParentMessage {
+  if (header.startsWith(JOB_MARK)) return { kind: 'job', ...jobs.decode(header, parts) };
+  return readHeader(header) as unknown as ReadParentMessage;
 }
+
+/** The most frequent message, in a short form: `S<number>,<seconds>,<serializer>`, with the parts result and repr. */
+const SUCCESS_MARK = 'S';
 
 export function encodeChildMessage(message: ChildMessage): Frame {
   const parts: Buffer[] = [];
   const refer: Refer = (value) => ({ serializer: value.serializer, part: parts.push(value.bytes) - 1 });
   if (message.kind === 'state') {
     const { meta, ...update } = message.update;
-    return { header: { ...message, update: { ...update, meta: refer(meta) } }, parts };
+    return { header: JSON.stringify({ ...message, update: { ...update, meta: refer(meta) } }), parts };
   }
-  if (message.kind !== 'outcome') return { header: message, parts };
-  return { header: { ...message, outcome: referOutcome(message.outcome, refer) }, parts };
+  if (message.kind !== 'outcome') return { header: JSON.stringify(message), parts };
+  const { outcome, number } = message;
+  if (outcome.kind === 'success' && message.memoryKb === null && !message.isBroken && isPlain(outcome)) {
+    const { seconds, result, repr } = outcome;
+    const header = `${SUCCESS_MARK}${number},${seconds},${result.serializer}`;
+    return { header, parts: [result.bytes, Buffer.from(repr)] };
+  }
+  return { header: JSON.stringify({ ...message, outcome: referOutcome(outcome, refer) }), parts };
+}
+
+type Success = Extract<Outcome, { kind: 'success' }>;
+
+/** Nothing follows the task, and it has sent none. */
+function isPlain({ children, embed, call }: Success): boolean {
+  return children.length === 0 && embed === null && call === undefined;
+}
+
+const NO_CHILDREN: Success['children'] = [];
+
+class PlainSuccess implements Success {
+  readonly kind = 'success';
+  readonly seconds: number;
+  readonly children = NO_CHILDREN;
+  readonly embed = null;
+  readonly result: EncodedValue;
+  readonly #repr: Buffer;
+
+  constructor(seconds: number, result: EncodedValue, repr: Buffer) {
+    this.seconds = seconds;
+    this.result = result;
+    this.#repr = repr;
+  }
+
+  // Only logs and events ask for it.
+  get repr(): string {
+    return this.#repr.toString();
+  }
+}
+
+function readSuccess(header: string, parts: readonly Buffer[]): ChildMessage {
+  const [number, seconds, serializer = ''] = header.slice(SUCCESS_MARK.length).split(',');
+  const result = { serializer, bytes: partAt(parts, 0) };
+  return {
+    kind: 'outcome',
+    number: Number(number),
+    outcome: new PlainSuccess(Number(seconds), result, partAt(parts, 1)),
+    memoryKb: null,
+    isBroken: false,
+  };
 }
 
 type Refer = (value: EncodedValue) => PartReference;
@@ -154,7 +191,9 @@ function encodeAny(value: unknown): EncodedValue {
   return { serializer: jsonSerializer.name, bytes: jsonSerializer.encode(value) };
 }
 
-export function decodeChildMessage(header: unknown, parts: readonly Buffer[]): ChildMessage {
+/** @throws {DecodeError} */
+export function decodeChildMessage(header: string, parts: readonly Buffer[]): ChildMessage {
+  if (header.startsWith(SUCCESS_MARK)) return readSuccess(header, parts);
   const read = readHeader(header);
   const resolve: Resolve = (reference) => {
     const { serializer, part } = reference as PartReference;
@@ -190,7 +229,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function readHeader(header: unknown): Header {
+function readHeader(text: string): Header {
+  let header: unknown;
+  try {
+    header = JSON.parse(text);
+  } catch (error) {
+    throw new DecodeError('The header of a frame between the worker and a child process is no JSON.', {
+      cause: error,
+    });
+  }
   if (typeof header === 'object' && header !== null && 'kind' in header && typeof header.kind === 'string') {
     return header as Header;
   }

@@ -4,6 +4,8 @@ import type { EncodedValue, Outcome } from '../message/outcome.ts';
 
 /** One task to run: headers read, body as the bytes that arrived. */
 export interface Job extends Omit<TraceJob, 'isEager'> {
+  /** The headers as the broker carried them, see `Envelope`: passed on as they are. */
+  readonly headerBytes?: Buffer | undefined;
   /** Seconds from the start in the child; undefined = no limit. */
   readonly timeLimit: number | undefined;
   /**

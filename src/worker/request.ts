@@ -27,6 +27,8 @@ export interface RequestParts {
   readonly headers: TaskHeaders;
   readonly userHeaders: Readonly<Record<string, unknown>> | null;
   readonly envelope: Envelope;
+  /** The `compression` header. */
+  readonly compression: string | undefined;
   readonly delivery: Delivery;
   readonly session: Session;
   /** When the task may run and until when, in milliseconds since the epoch. */
@@ -35,6 +37,8 @@ export interface RequestParts {
   readonly missed: MissedVerdicts;
   readonly logger: Logger;
 }
+
+const DONE = Promise.resolve();
 
 /** Options of a task that remote control has changed in this worker; they outlive connections. */
 export type ChangedOptions = Partial<Pick<ResolvedTaskOptions, 'rateLimit' | 'timeLimit' | 'softTimeLimit'>>;
@@ -58,6 +62,7 @@ export class Request {
   stored: Promise<void> | undefined;
   /** Its task has ended; what is left is to store and to send. */
   ended = false;
+  readonly #compression: string | undefined;
   readonly #missed: MissedVerdicts;
   readonly #logger: Logger;
   #delivery: Delivery;
@@ -71,6 +76,7 @@ export class Request {
     this.envelope = parts.envelope;
     this.etaMs = parts.etaMs;
     this.expiresMs = parts.expiresMs;
+    this.#compression = parts.compression;
     this.#missed = parts.missed;
     this.#logger = parts.logger;
     this.#delivery = parts.delivery;
@@ -116,41 +122,39 @@ export class Request {
   }
 
   /** Gives the verdict, once; later ones are ignored. Never rejects. */
-  async settle(verdict: Verdict): Promise<void> {
-    if (this.#verdict !== undefined) return;
+  settle(verdict: Verdict): Promise<void> {
+    if (this.#verdict !== undefined) return DONE;
     this.#verdict = verdict;
     const session = this.#session;
-    const isLost = (): boolean => !session.open;
-    if (isLost()) {
+    if (!session.open) {
       this.#missed.remember(this, verdict);
-      return;
+      return DONE;
     }
-    try {
-      this.#missed.given(this, verdict);
-      await give(this.#delivery, verdict);
-    } catch (error) {
+    this.#missed.given(this, verdict);
+    return give(this.#delivery, verdict).catch((error: unknown) => {
       this.#missed.remember(this, verdict);
-      if (!isLost())
+      if (session.open)
         this.#logger.warning(`The message of ${this.label} could not be settled (${verdict})`, error);
-    }
+    });
   }
 
   /** What the pool needs to run it. @param changed options of its task that were changed while the worker ran */
   job(hostname: string, changed?: ChangedOptions): Job {
     const { headers, envelope } = this;
-    const options = { ...this.options, ...changed };
+    const options = changed === undefined ? this.options : { ...this.options, ...changed };
     const { properties } = envelope;
     const [hard, soft] = headers.timelimit;
-    const { compression } = envelope.headers;
     return {
       id: headers.id,
       task: headers.task,
       headers,
+      headerBytes: envelope.headerBytes,
       userHeaders: this.userHeaders,
       body: envelope.body,
       contentType: envelope.contentType,
       contentEncoding: envelope.contentEncoding,
-      ...(typeof compression === 'string' && { compression }),
+      compression: this.#compression,
+      ignoreResult: headers.ignore_result,
       deliveryInfo: {
         exchange: this.#delivery.exchange,
         routing_key: this.#delivery.routingKey,

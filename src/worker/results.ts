@@ -39,6 +39,11 @@ export class Results {
     this.#logger = logger;
   }
 
+  /** Whether what is stored of the task can be read. */
+  areKept(request: Request): boolean {
+    return this.#backendFor(request.options.backend).can.results;
+  }
+
   /** @throws {BackendStoreError} */
   async store(request: Request, status: string, details: StateDetails): Promise<void> {
     const { headers, envelope } = request;

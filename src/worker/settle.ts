@@ -74,8 +74,26 @@ export class Settlement {
   }
 
   /** Never rejects. @param job - number of the job, named when its process was lost */
-  async settle(request: Request, outcome: Outcome, job: number): Promise<void> {
+  settle(request: Request, outcome: Outcome, job: number): Promise<void> {
     request.ended = true;
+    const { kind } = outcome;
+    const isUsual = kind === 'success' && outcome.embed === null && request.stored === undefined;
+    if (isUsual && (ignoresResult(request) || !this.#results.areKept(request))) {
+      return this.#done(request, outcome);
+    }
+    return this.#record(request, outcome, job);
+  }
+
+  /** Nothing follows, and nobody wants to know. */
+  #done(request: Request, outcome: Ended<'success'>): Promise<void> {
+    this.#failures = 0;
+    const settled = request.settle('ack');
+    this.#log.succeeded(request, outcome);
+    this.#events.succeeded(request, outcome);
+    return settled;
+  }
+
+  async #record(request: Request, outcome: Outcome, job: number): Promise<void> {
     try {
       if (request.stored !== undefined) await request.stored;
       await this.#apply(request, outcome, job);

@@ -12,6 +12,13 @@ const GIVEN_EXPIRES_MS = 300_000;
 const REVOKED_MAX = 50_000;
 const REVOKED_EXPIRES_MS = 10_800_000;
 
+interface Given {
+  readonly id: string;
+  readonly retries: number;
+  readonly verdict: Verdict;
+  readonly atMs: number;
+}
+
 /** What one worker has in hand. */
 export class WorkerState implements MissedVerdicts {
   /** Received and not ended, in order of arrival: held, waiting for a slot or running. */
@@ -31,8 +38,9 @@ export class WorkerState implements MissedVerdicts {
   /** Told when something was revoked. */
   onRevoked: (() => void) | undefined;
   readonly #missed = new LimitedSet({ max: MISSED_MAX, expiresMs: MISSED_EXPIRES_MS });
-  /** Verdicts written a short while ago. */
-  readonly #given = new LimitedSet({ max: MISSED_MAX, expiresMs: GIVEN_EXPIRES_MS });
+  /** Verdicts written a short while ago, in a ring: each takes the place of the oldest. */
+  readonly #given: Given[] = [];
+  #givenAt = 0;
   readonly #idle = new Waiters();
   readonly #stop = new AbortController();
   #busy = 0;
@@ -129,15 +137,19 @@ export class WorkerState implements MissedVerdicts {
   }
 
   given(request: Request, verdict: Verdict): void {
-    if (verdict !== 'requeue') this.#given.add(key(request.id, request.headers.retries, verdict));
+    if (verdict === 'requeue') return;
+    const { id } = request;
+    this.#given[this.#givenAt] = { id, retries: request.headers.retries, verdict, atMs: Date.now() };
+    this.#givenAt = (this.#givenAt + 1) % MISSED_MAX;
   }
 
   /** The channel is gone: the last verdicts may not have arrived, and a message that comes again gets the same. */
   sessionLost(): void {
-    for (const written of [...this.#given]) {
-      this.#given.delete(written);
-      this.#missed.add(written);
+    const since = Date.now() - GIVEN_EXPIRES_MS;
+    for (const { id, retries, verdict, atMs } of this.#given.splice(0)) {
+      if (atMs > since) this.#missed.add(key(id, retries, verdict));
     }
+    this.#givenAt = 0;
   }
 
   /** The verdict of a run that ended while the connection was lost. */

@@ -3,17 +3,27 @@ import { DecodeError, InvalidTaskError, SecurityError } from '../core/errors.ts'
 import type { Logger } from '../core/logger.ts';
 import { parseIso } from '../core/time.ts';
 import type { Envelope, TaskHeaders } from '../message/message.ts';
-import { toProtocol2 } from '../message/protocol1.ts';
-import { isTaskMessage, parseTaskHeaders } from '../message/protocol2.ts';
+import { isProtocol1, toProtocol2 } from '../message/protocol1.ts';
+import { isTaskMessage, parseTaskHeaders, type ParsedHeaders } from '../message/protocol2.ts';
 import { checkContentType, DEFAULT_LIMITS } from '../message/registry.ts';
+import { scanTaskHeaders } from '../message/table-headers.ts';
 import type { Delivery } from '../transport/transport.ts';
 import type { BadMessages } from './bad-messages.ts';
 import { give, Request } from './request.ts';
 import type { Session } from './request.ts';
 import type { WorkerState } from './state.ts';
 
+interface Arrival {
+  /** The message in protocol 2. */
+  readonly envelope: Envelope;
+  readonly delivery: Delivery;
+  readonly session: Session;
+  /** Its headers, when they have been read. */
+  readonly read: ParsedHeaders | undefined;
+}
+
 /** What becomes of the messages of one type of task. */
-type Strategy = (envelope: Envelope, delivery: Delivery, session: Session) => void;
+type Strategy = (arrival: Arrival) => void;
 
 export interface StrategiesOptions {
   /** Content types that may be decoded. */
@@ -46,13 +56,30 @@ export class Strategies {
       });
       return;
     }
+    const read = this.#scanned(delivery);
+    if (read !== undefined) {
+      const strategy = this.#byTask.get(read.headers.task);
+      if (strategy !== undefined) {
+        strategy({ envelope: delivery.envelope, delivery, session, read });
+        return;
+      }
+    }
     const envelope = this.#readable(delivery);
     if (envelope === undefined) return;
     const { task } = envelope.headers;
     const strategy = typeof task === 'string' ? this.#byTask.get(task) : undefined;
-    if (strategy !== undefined) strategy(envelope, delivery, session);
+    if (strategy !== undefined) strategy({ envelope, delivery, session, read: undefined });
     else if (typeof task === 'string') bad.unknownTask(envelope, delivery, task);
     else bad.invalid(envelope, delivery, new InvalidTaskError("the header 'task' is not text"));
+  }
+
+  /** The headers of nearly every message: without anything unusual in them, they stay bytes. */
+  #scanned({ envelope }: Delivery): ParsedHeaders | undefined {
+    const { headerBytes } = envelope;
+    if (headerBytes === undefined || isProtocol1(envelope)) return undefined;
+    if (!this.#options.accept.has(envelope.contentType)) return undefined;
+    const headers = scanTaskHeaders(headerBytes);
+    return headers === undefined ? undefined : { headers, userHeaders: null };
   }
 
   /** The message in protocol 2, or undefined when it was turned away. */
@@ -73,10 +100,11 @@ export class Strategies {
 
   #strategy(options: ResolvedTaskOptions): Strategy {
     const { state, bad, logger, receive } = this.#options;
-    return (envelope, delivery, session) => {
+    return ({ envelope, delivery, session, read }) => {
       let request: Request;
       try {
-        const { headers, userHeaders } = parseTaskHeaders(envelope.headers);
+        const { headers, userHeaders } = read ?? parseTaskHeaders(envelope.headers);
+        const [eta, expires] = [headers.eta, headers.expires];
         if (delivery.redelivered && rejoin(state, headers, delivery, session)) return;
         request = new Request({
           options,
@@ -85,8 +113,9 @@ export class Strategies {
           envelope,
           delivery,
           session,
-          etaMs: headers.eta === null ? undefined : parseIso(headers.eta),
-          expiresMs: headers.expires === null ? undefined : parseIso(headers.expires),
+          compression: read === undefined ? compressionOf(envelope) : undefined,
+          etaMs: eta === null ? undefined : parseIso(eta),
+          expiresMs: expires === null ? undefined : parseIso(expires),
           missed: state,
           logger,
         });
@@ -113,6 +142,10 @@ function rejoin(state: WorkerState, headers: TaskHeaders, delivery: Delivery, se
   // Should this fail too, the message comes once more and runs: at least once.
   give(delivery, verdict).catch(() => undefined);
   return true;
+}
+
+function compressionOf({ headers }: Envelope): string | undefined {
+  return typeof headers.compression === 'string' ? headers.compression : undefined;
 }
 
 function asError(error: unknown): Error {

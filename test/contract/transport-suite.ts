@@ -212,7 +212,11 @@ export function transportContract(name: string, setup: () => Promise<TransportFi
           redelivered: false,
         });
         expect(got?.envelope.body.equals(sent.body)).toBe(true);
-        expect({ ...got?.envelope, body: '' }).toEqual({ ...sent, body: '' });
+        const { body, contentType, contentEncoding, headers, properties } = got!.envelope;
+        expect({ body: body.length, contentType, contentEncoding, headers, properties }).toEqual({
+          ...sent,
+          body: sent.body.length,
+        });
         await got?.ack();
       });
 

@@ -176,6 +176,7 @@ export function testJob(
     body: Buffer.from(JSON.stringify([args, {}, embed])),
     contentType: 'application/json',
     contentEncoding: 'utf-8',
+    ignoreResult: false,
     deliveryInfo: { exchange: '', routing_key: 'celery', priority: null, redelivered: false },
     replyTo: null,
     correlationId: id,

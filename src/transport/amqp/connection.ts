@@ -7,7 +7,7 @@ import { AmqpAdministration } from './administration.ts';
 import { AmqpChannel, CLOSE_TIMEOUT_MS, type ChannelHost } from './channel.ts';
 import { lostError, operationError, replyCode } from './errors.ts';
 import { managedBindings, type Management } from './management.ts';
-import { readPythonLongs } from './python-longs.ts';
+import { readFrames } from './frame-reader.ts';
 import { writeTogether } from './write-together.ts';
 
 /** How long the last bytes may take to leave when the broker ended the connection. */
@@ -41,7 +41,7 @@ export class AmqpConnection implements Connection, ChannelHost {
     this.#url = url;
     this.#management = management;
     this.closed = this.#settled.promise;
-    readPythonLongs(model.connection);
+    readFrames(model.connection);
     writeTogether(model.connection);
     model.on('error', (error) => this.#lost(error));
     model.on('close', (error) => this.#lost(error));

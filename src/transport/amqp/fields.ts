@@ -1,4 +1,4 @@
-/** Header and argument values in the types of AMQP tables that Python's client writes and reads. */
+/** Header and argument values in the types of AMQP tables that Python's client reads. */
 
 const INT32_MIN = -2_147_483_648;
 const INT32_MAX = 2_147_483_647;
@@ -47,33 +47,4 @@ function typedNumber(value: number): Typed {
   // Python takes amqplib's 64-bit numbers for unsigned ones, so a large negative number is a double, which is as exact.
   if (!Number.isSafeInteger(value) || value < INT32_MIN) return { '!': 'double', value };
   return { '!': value <= INT32_MAX ? 'int32' : 'int64', value };
-}
-
-/** A table as amqplib decoded it, with its special forms (timestamp, decimal) as plain values. */
-export function decodeTable(table: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  if (!hasTyped(table)) return table;
-  return Object.fromEntries(Object.entries(table).map(([key, value]) => [key, decodeField(value)]));
-}
-
-/** Whether a key `!`, which marks a special form, occurs in it or in what it holds. */
-function hasTyped(value: object): boolean {
-  for (const [key, each] of Object.entries(value)) {
-    if (key === '!') return true;
-    if (typeof each === 'object' && each !== null && !Buffer.isBuffer(each) && hasTyped(each as object))
-      return true;
-  }
-  return false;
-}
-
-function decodeField(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
-  if (Array.isArray(value)) return value.map(decodeField);
-  const { '!': type, value: inner } = value as Partial<Typed>;
-  if (type === 'timestamp' && typeof inner === 'number') return new Date(inner * 1000);
-  if (type === 'decimal' && isDecimal(inner)) return inner.digits / 10 ** inner.places;
-  return decodeTable(value as Record<string, unknown>);
-}
-
-function isDecimal(value: unknown): value is { digits: number; places: number } {
-  return typeof value === 'object' && value !== null && 'digits' in value && 'places' in value;
 }

@@ -62,6 +62,7 @@ function makeJob({ args = [], kwargs = {}, embed = NOTHING, headers, job }: Call
     body: Buffer.from(JSON.stringify([args, kwargs, embed])),
     contentType: 'application/json',
     contentEncoding: 'utf-8',
+    ignoreResult: headers?.ignore_result === true,
     deliveryInfo: { exchange: '', routing_key: 'celery', priority: 3 },
     replyTo: 'reply-queue',
     correlationId: 'id-1',

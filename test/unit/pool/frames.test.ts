@@ -41,16 +41,16 @@ function* slices(buffer: Buffer, length: number): Generator<Buffer> {
 }
 
 const SMALL: readonly Frame[] = [
-  { header: { kind: 'a' }, parts: [] },
-  { header: { kind: 'b', text: 'ä€😀\u0000' }, parts: [bytes(3), bytes(0), bytes(200)] },
-  { header: null, parts: [] },
-  { header: { kind: 'c' }, parts: [bytes(0)] },
-  { header: { kind: 'd' }, parts: Array.from({ length: 16 }, (_, index) => bytes(index)) },
+  { header: 'a', parts: [] },
+  { header: 'b ä€😀\u0000', parts: [bytes(3), bytes(0), bytes(200)] },
+  { header: '', parts: [] },
+  { header: 'c', parts: [bytes(0)] },
+  { header: 'd', parts: Array.from({ length: 16 }, (_, index) => bytes(index)) },
 ];
 
 const LARGE: readonly Frame[] = [
-  { header: { kind: 'a' }, parts: [bytes(10), bytes(40_000), bytes(20), bytes(70_000), bytes(1)] },
-  { header: { kind: 'b'.repeat(100_000) }, parts: [bytes(32 * 1024)] },
+  { header: 'a', parts: [bytes(10), bytes(40_000), bytes(20), bytes(70_000), bytes(1)] },
+  { header: 'b'.repeat(100_000), parts: [bytes(32 * 1024)] },
   ...SMALL,
 ];
 
@@ -67,7 +67,7 @@ describe('frames', () => {
 
   it('pass 100 MB', async () => {
     const body = Buffer.alloc(100 * 1024 * 1024, 'x');
-    const { stream } = await encode([{ header: { kind: 'job' }, parts: [body] }]);
+    const { stream } = await encode([{ header: 'job', parts: [body] }]);
     const [frame] = decode(slices(stream, 65_536));
     expect(frame?.parts[0]?.equals(body)).toBe(true);
   });
@@ -81,7 +81,6 @@ describe('frames', () => {
     ['text', Buffer.from('console output instead of frames')],
     ['a length beyond 2 GiB', Buffer.from([0x17, 0xce, 1, 0, 0, 0, 0, 0x80, 0xff, 0xff, 0xff, 0x7f])],
     ['too many parts', Buffer.from([0x17, 0xce, 17, 0, 1, 0, 0, 0])],
-    ['a header that is no JSON', Buffer.from([0x17, 0xce, 0, 0, 1, 0, 0, 0, 0x7b])],
   ])('refuse %s', (_, garbage) => {
     expect(() => decode([garbage])).toThrow(DecodeError);
   });
@@ -89,6 +88,6 @@ describe('frames', () => {
   it('refuse to be larger than 2 GiB, with the size', () => {
     const writer = new FrameWriter(new PassThrough());
     const part = { length: 2 ** 31 } as Buffer;
-    expect(() => writer.send({}, [part])).toThrow(/21474836\d\d bytes are too large/);
+    expect(() => writer.send('', [part])).toThrow(/21474836\d\d bytes are too large/);
   });
 });

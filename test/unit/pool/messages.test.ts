@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { TaskHeaders } from '../../../src/message/message.ts';
 import type { Outcome } from '../../../src/message/outcome.ts';
-import type { Frame } from '../../../src/pool/frames.ts';
+import { DecodeError } from '../../../src/core/errors.ts';
+import { JobFrameReader, JobFrameWriter, type ArrivedMessage } from '../../../src/pool/job-frames.ts';
 import type { ChildMessage } from '../../../src/pool/messages.ts';
 import {
   decodeChildMessage,
@@ -41,6 +42,7 @@ const job: Job = {
   body: Buffer.from([0, 255, 128]),
   contentType: 'application/json',
   contentEncoding: 'utf-8',
+  ignoreResult: false,
   deliveryInfo: { exchange: '', routing_key: 'celery', priority: null, redelivered: false },
   replyTo: null,
   correlationId: 'id-1',
@@ -49,32 +51,87 @@ const job: Job = {
   softTimeLimit: 2.5,
 };
 
-/** Through JSON, as frames go. */
-function wire({ header, parts }: Frame): [unknown, readonly Buffer[]] {
-  return [JSON.parse(JSON.stringify(header)), parts];
+/** What a child reads of jobs that are written to it one after the other. */
+function passed(jobs: readonly Job[], reportMemory = false): ArrivedMessage[] {
+  const [writer, reader] = [new JobFrameWriter(), new JobFrameReader()];
+  return jobs.map((each, number) => {
+    const { header, parts } = encodeParentMessage({ kind: 'job', number, job: each, reportMemory }, writer);
+    const read = decodeParentMessage(header, parts, reader);
+    if (read.kind !== 'job') throw new Error(read.kind);
+    return read;
+  });
 }
 
+/** All that a job says, whoever holds it. */
+function plain(each: Job | ArrivedMessage['job']): Record<string, unknown> {
+  const { id, task, headers, userHeaders, body, contentType, contentEncoding, compression } = each;
+  const { ignoreResult, deliveryInfo, replyTo, correlationId, hostname } = each;
+  return {
+    ...{ id, task, headers: { ...headers }, userHeaders, body, contentType, contentEncoding, compression },
+    ...{ ignoreResult, deliveryInfo, replyTo, correlationId, hostname },
+  };
+}
+
+const CHANGES: readonly [string, Partial<Job>][] = [
+  ['plain', {}],
+  ['compressed', { compression: 'application/x-gzip' }],
+  ['empty body', { body: Buffer.alloc(0) }],
+  [
+    'headers of its own',
+    { userHeaders: { text: 'x', at: new Date(5), big: 2n ** 70n, raw: Buffer.from('b') } },
+  ],
+  ['stamps', { headers: { ...headers, stamped_headers: ['n'], stamps: { n: 2n ** 60n } } }],
+  ['another correlation id', { correlationId: 'ä,{' }],
+  ['no correlation id', { correlationId: null }],
+  ['another task', { task: 'tasks.{,mul', headers: { ...headers, task: 'tasks.{,mul' } }],
+  ['no result wanted', { ignoreResult: true }],
+  ['delivered again', { deliveryInfo: { exchange: 'x', routing_key: 'é', priority: 3, redelivered: true } }],
+];
+
 describe('a job', () => {
-  it.each<[string, Partial<Job>]>([
-    ['plain', {}],
-    ['compressed', { compression: 'application/x-gzip' }],
-    ['empty body', { body: Buffer.alloc(0) }],
-    [
-      'headers of its own',
-      { userHeaders: { text: 'x', at: new Date(5), big: 2n ** 70n, raw: Buffer.from('b') } },
-    ],
-    ['stamps', { headers: { ...headers, stamped_headers: ['n'], stamps: { n: 2n ** 60n } } }],
-  ])('arrives as it was sent: %s', (_, change) => {
+  it.each(CHANGES)('arrives as it was sent: %s', (_, change) => {
     const sent = { ...job, ...change };
-    const message = encodeParentMessage({ kind: 'job', number: 1, job: sent, reportMemory: true });
-    expect(decodeParentMessage(...wire(message))).toEqual({
-      kind: 'job',
-      number: 1,
-      job: sent,
-      reportMemory: true,
-    });
+    const [read] = passed([sent], true);
+    expect(read).toMatchObject({ number: 0, reportMemory: true });
+    expect(plain(read!.job)).toEqual(plain(sent));
+  });
+
+  it('arrives as it was sent among others, each of which is told of once', () => {
+    const sent = [...CHANGES, ...CHANGES, ...CHANGES.toReversed()].map(([, change]) => ({
+      ...job,
+      ...change,
+    }));
+    expect(passed(sent).map((read) => plain(read.job))).toEqual(sent.map(plain));
+    const writer = new JobFrameWriter();
+    const lengths = [job, job].map((each) => writer.encode(1, each, false).header.length);
+    expect(lengths[1]).toBeLessThan(12);
+  });
+
+  it('arrives with its own context when there are more of them than are remembered', () => {
+    const sent = Array.from({ length: 600 }, (_, at) => ({ ...job, replyTo: `queue-${at % 300}` }));
+    expect(passed(sent).map((read) => read.job.replyTo)).toEqual(sent.map(({ replyTo }) => replyTo));
+  });
+
+  it('arrives with its headers in the bytes that the broker carried', () => {
+    const table = Buffer.concat([text('task', 'tasks.add'), text('id', 'id-1'), text('mine', 'x')]);
+    const [read] = passed([{ ...job, headerBytes: table }]);
+    expect(read?.job.headers).toMatchObject({ task: 'tasks.add', id: 'id-1', retries: 0 });
+    expect(read?.job.userHeaders).toEqual({ mine: 'x' });
   });
 });
+
+/** An entry of an AMQP table. */
+function text(name: string, value: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(Buffer.byteLength(value));
+  return Buffer.concat([Buffer.from([name.length]), Buffer.from(`${name}S`), length, Buffer.from(value)]);
+}
+
+/** Through a frame and back. */
+function through(message: ChildMessage): ChildMessage {
+  const { header, parts } = encodeChildMessage(message);
+  return decodeChildMessage(header, parts);
+}
 
 const json = (text: string) => ({ serializer: 'json', bytes: Buffer.from(text) });
 const ran = { seconds: 0.25, children: [[['child', null], null]] as const, embed: null };
@@ -126,7 +183,8 @@ describe('an outcome', () => {
     'arrives as it was sent: %s',
     (_, outcome) => {
       const message: ChildMessage = { kind: 'outcome', number: 4, outcome, memoryKb: 7, isBroken: false };
-      expect(decodeChildMessage(...wire(encodeChildMessage(message)))).toEqual(message);
+      const read = through(message);
+      expect(read).toEqual(message);
     },
   );
 });
@@ -135,10 +193,46 @@ describe('a state', () => {
   it('arrives as it was sent', () => {
     const update = { taskId: 'id-1', state: 'PROGRESS', meta: json('{"current":1}') };
     const message: ChildMessage = { kind: 'state', number: 4, sequence: 3, update };
-    expect(decodeChildMessage(...wire(encodeChildMessage(message)))).toEqual(message);
+    expect(through(message)).toEqual(message);
   });
 });
 
-it.each([[undefined], [null], [5], ['x'], [{}], [{ kind: 1 }]])('refuses the header %j', (header) => {
-  expect(() => decodeChildMessage(header, [])).toThrow('has no kind');
+describe('a success that nothing follows', () => {
+  it('arrives as it was sent, in a short form', () => {
+    const outcome = {
+      kind: 'success',
+      seconds: 1.5e-7,
+      children: [],
+      embed: null,
+      result: json('"é"'),
+      repr: "'é'",
+    } as const;
+    const message: ChildMessage = { kind: 'outcome', number: 4, outcome, memoryKb: null, isBroken: false };
+    expect(encodeChildMessage(message).header).toBe('S4,1.5e-7,json');
+    const read = through(message);
+    if (read.kind !== 'outcome' || read.outcome.kind !== 'success') throw new Error(read.kind);
+    const { kind, seconds, children, embed, result, repr } = read.outcome;
+    expect({ ...read, outcome: { kind, seconds, children, embed, result, repr } }).toEqual(message);
+  });
+
+  it('is told of in full by a process that is broken', () => {
+    const outcome = {
+      kind: 'success',
+      seconds: 1,
+      children: [],
+      embed: null,
+      result: json('1'),
+      repr: '1',
+    } as const;
+    const message: ChildMessage = { kind: 'outcome', number: 4, outcome, memoryKb: 9, isBroken: true };
+    expect(through(message)).toEqual(message);
+  });
+});
+
+it.each(['', 'null', '5', '"x"', '{}', '{"kind":1}', '{'])('refuses the header %j', (header) => {
+  expect(() => decodeChildMessage(header, [])).toThrow(DecodeError);
+});
+
+it.each(['J1,0,ji', 'J1,0,ji{"task":"t"}'])('refuses the job %j that lacks something', (header) => {
+  expect(() => new JobFrameReader().decode(header, [])).toThrow(DecodeError);
 });

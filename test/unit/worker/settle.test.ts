@@ -92,6 +92,7 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
       delivery: recorded(envelope, verdicts),
       session: { open: true },
       etaMs: undefined,
+      compression: undefined,
       expiresMs: undefined,
       missed: state,
       logger,
