@@ -237,7 +237,13 @@ class Run {
   success(value: unknown, task: AnyTask): Outcome {
     const serializer = this.#app.settings.result_serializer;
     const result = encodePart(this.#isResultWanted(task) ? value : null, serializer);
-    return { kind: 'success', ...this.#ran(), result, repr: saferepr(value, REPR_LENGTH) };
+    const repr = saferepr(value, REPR_LENGTH);
+    const { children, body } = this;
+    if (this.#app.settings.result_extended || !isEmpty(body.embed)) {
+      return { kind: 'success', ...this.#ran(), result, repr };
+    }
+    // As nearly all of them.
+    return { kind: 'success', seconds: this.#seconds(), children, embed: null, result, repr };
   }
 
   /** How the task ended that threw `error`. */
@@ -291,15 +297,18 @@ class Run {
 
   #ran(): Ran {
     const { args, kwargs, embed } = this.body;
-    const seconds = (performance.now() - this.#startMs) / 1000;
     const ran = {
-      seconds,
+      seconds: this.#seconds(),
       children: this.children,
       embed: isEmpty(embed) ? null : encodeValue(embed, 'json'),
     };
     if (!this.#app.settings.result_extended) return ran;
     const serializer = this.#app.settings.result_serializer;
     return { ...ran, call: { args: encodePart(args, serializer), kwargs: encodePart(kwargs, serializer) } };
+  }
+
+  #seconds(): number {
+    return (performance.now() - this.#startMs) / 1000;
   }
 
   /** A result that nobody reads needs no encoding, and must not fail for want of one. */

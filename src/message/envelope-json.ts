@@ -70,13 +70,13 @@ function bodyOf(body: unknown, encoding: unknown): Buffer {
 function propertiesOf(properties: Readonly<Record<string, unknown>>): MessageProperties {
   const { correlation_id: correlationId, reply_to: replyTo, delivery_mode: deliveryMode } = properties;
   const { priority, expiration } = properties;
-  return {
-    ...(typeof correlationId === 'string' ? { correlationId } : undefined),
-    ...(typeof replyTo === 'string' ? { replyTo } : undefined),
-    ...(deliveryMode === 1 || deliveryMode === 2 ? { deliveryMode } : undefined),
-    ...(typeof priority === 'number' ? { priority } : undefined),
-    ...(typeof expiration === 'string' ? { expiration } : undefined),
-  };
+  const read: { -readonly [Name in keyof MessageProperties]: MessageProperties[Name] } = {};
+  if (typeof correlationId === 'string') read.correlationId = correlationId;
+  if (typeof replyTo === 'string') read.replyTo = replyTo;
+  if (deliveryMode === 1 || deliveryMode === 2) read.deliveryMode = deliveryMode;
+  if (typeof priority === 'number') read.priority = priority;
+  if (typeof expiration === 'string') read.expiration = expiration;
+  return read;
 }
 
 function record(value: unknown, name: string): Readonly<Record<string, unknown>> {

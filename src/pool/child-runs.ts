@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Tracer } from '../app/trace.ts';
+import type { TraceHooks, Tracer } from '../app/trace.ts';
 import { OperationalError, SoftTimeLimitExceeded, Terminated } from '../core/errors.ts';
 import type { Outcome } from '../message/outcome.ts';
 import { errorRepr, toRemoteError } from '../message/remote-error.ts';
@@ -10,8 +10,10 @@ import type { StateUpdate } from './pool.ts';
 
 type QueuedJob = ArrivedMessage;
 
+type StoreState = (number: number, update: StateUpdate) => Promise<void>;
+
 /** A job that runs, and how it is reached from outside. */
-class Run {
+class Run implements TraceHooks {
   readonly number: number;
   readonly escapes = new EscapeGuard();
   #abort: AbortController | undefined;
@@ -19,9 +21,19 @@ class Run {
   isBroken = false;
   /** The supervisor has given it up. */
   isGivenUp = false;
+  readonly #storeState: StoreState;
 
-  constructor(number: number) {
+  constructor(number: number, storeState: StoreState) {
     this.number = number;
+    this.#storeState = storeState;
+  }
+
+  onState(update: StateUpdate): Promise<void> {
+    return this.#storeState(this.number, update);
+  }
+
+  guard(called: Promise<unknown>): Promise<unknown> {
+    return this.escapes.guard(called);
   }
 
   // Made when the task asks for it: most never do.
@@ -160,7 +172,7 @@ export class ChildRuns {
         this.#return(next);
         continue;
       }
-      await this.#run(next, new Run(next.number));
+      await this.#run(next, new Run(next.number, this.#storeState));
       if (this.#isTerminated) return;
       // Before the next one begins: should this process end of it, the supervisor knows what was done.
       this.#options.flush();
@@ -170,19 +182,13 @@ export class ChildRuns {
 
   /** Runs it beside the others. */
   async #runAside(job: QueuedJob): Promise<void> {
-    const run = new Run(job.number);
+    const run = new Run(job.number, this.#storeState);
     await this.#owner.run(run, () => this.#run(job, run));
   }
 
   async #run({ number, job, reportMemory }: QueuedJob, run: Run): Promise<void> {
     this.#running.set(number, run);
-    const outcome = await this.#options.tracer(job, {
-      get signal() {
-        return run.signal;
-      },
-      onState: (update) => this.#storeState(number, update),
-      guard: (called) => run.escapes.guard(called),
-    });
+    const outcome = await this.#options.tracer(job, run);
     this.#running.delete(number);
     if (this.#running.size === 0) this.#options.onIdle();
     this.#isBroken ||= run.isBroken;
@@ -206,14 +212,14 @@ export class ChildRuns {
     this.#options.send({ kind: 'returned', number });
   }
 
-  #storeState(number: number, update: StateUpdate): Promise<void> {
+  readonly #storeState: StoreState = (number, update) => {
     this.#sequence += 1;
     const sequence = this.#sequence;
     return new Promise((resolve, reject) => {
       this.#states.set(sequence, { resolve, reject });
       this.#options.send({ kind: 'state', number, sequence, update });
     });
-  }
+  };
 }
 
 function failureInstead(outcome: Outcome, error: unknown): Outcome {

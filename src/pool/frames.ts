@@ -4,8 +4,11 @@ import { DecodeError } from '../core/errors.ts';
 /** One message between supervisor and child: a short text, and bytes that nobody on the way looks at. */
 export interface Frame {
   readonly header: string;
-  readonly parts: readonly Buffer[];
+  /** Text arrives as its bytes in UTF-8. */
+  readonly parts: readonly Part[];
 }
+
+export type Part = Buffer | string;
 
 // u16 mark, u16 number of parts, u32 length of the header, u32 length of each part; then header (UTF-8) and parts. Little endian.
 const MARK = 0xce17;
@@ -43,14 +46,15 @@ export class FrameWriter {
   }
 
   /** @throws {RangeError} when the frame is larger than 2 GiB. */
-  send(header: string, parts: readonly Buffer[] = []): void {
+  send(header: string, parts: readonly Part[] = []): void {
     const headerBytes = Buffer.byteLength(header);
     const startBytes = FIXED_BYTES + 4 * parts.length + headerBytes;
     let copied = startBytes;
     let total = startBytes;
     for (const part of parts) {
-      total += part.length;
-      if (part.length < COPY_BYTES) copied += part.length;
+      const bytes = lengthOf(part);
+      total += bytes;
+      if (bytes < COPY_BYTES || typeof part === 'string') copied += bytes;
     }
     if (parts.length > MOST_PARTS || total > MOST_BYTES) {
       throw new RangeError(
@@ -79,17 +83,21 @@ export class FrameWriter {
     this.#start = this.#end;
   }
 
-  #begin(header: string, headerBytes: number, parts: readonly Buffer[]): void {
+  #begin(header: string, headerBytes: number, parts: readonly Part[]): void {
     const block = this.#block;
     let at = block.writeUInt16LE(MARK, this.#end);
     at = block.writeUInt16LE(parts.length, at);
     at = block.writeUInt32LE(headerBytes, at);
-    for (const part of parts) at = block.writeUInt32LE(part.length, at);
+    for (const part of parts) at = block.writeUInt32LE(lengthOf(part), at);
     this.#end = at + block.write(header, at);
   }
 
-  /** Small parts are copied, large ones queued as they are. */
-  #append(part: Buffer): void {
+  /** Text and small parts are copied, large ones queued as they are. */
+  #append(part: Part): void {
+    if (typeof part === 'string') {
+      this.#end += this.#block.write(part, this.#end);
+      return;
+    }
     if (part.length < COPY_BYTES) {
       this.#end += part.copy(this.#block, this.#end);
       return;
@@ -136,6 +144,10 @@ export class FrameWriter {
       stream.write('', done);
     });
   }
+}
+
+function lengthOf(part: Part): number {
+  return typeof part === 'string' ? Buffer.byteLength(part) : part.length;
 }
 
 /**

@@ -5,7 +5,7 @@ import { jsonSerializer } from '../message/json.ts';
 import type { DeliveryInfo, TaskHeaders } from '../message/message.ts';
 import { parseTaskHeaders, type ParsedHeaders } from '../message/protocol2.ts';
 import { scanTaskHeaders } from '../message/table-headers.ts';
-import type { Frame } from './frames.ts';
+import type { Frame, Part } from './frames.ts';
 import type { Job } from './pool.ts';
 
 /**
@@ -38,7 +38,7 @@ export class JobFrameWriter {
 
   /** @throws {EncodeError} a header has no form in JSON */
   encode(number: number, job: Job, reportMemory: boolean): Frame {
-    const parts = [job.body];
+    const parts: Part[] = [job.body];
     const form = pushHeaders(job, parts) + pushCorrelation(job, parts);
     const last = this.#last;
     if (last !== undefined && last.reportMemory === reportMemory && isAlike(last.job, job)) {
@@ -95,29 +95,30 @@ function contextOf(job: Job, reportMemory: boolean): JobContext {
   };
 }
 
-function pushHeaders({ headerBytes, headers, userHeaders }: Job, parts: Buffer[]): string {
+function pushHeaders({ headerBytes, headers, userHeaders }: Job, parts: Part[]): string {
   if (headerBytes !== undefined) {
     parts.push(headerBytes);
     return HEADERS_AS_THEY_CAME;
   }
   const hasStamps = Object.keys(headers.stamps).length > 0;
   const plain = hasStamps ? { ...headers, stamps: {} } : headers;
-  parts.push(Buffer.from(JSON.stringify(plain)));
+  parts.push(JSON.stringify(plain));
   if (userHeaders === null && !hasStamps) return HEADERS_JSON;
   // These two hold whatever the sender put there, dates and bytes among it; the rest is plain JSON by its type.
   parts.push(jsonSerializer.encode({ userHeaders, stamps: headers.stamps }));
   return HEADERS_JSON_AND_EXTRAS;
 }
 
-function pushCorrelation({ correlationId, id }: Job, parts: Buffer[]): string {
+function pushCorrelation({ correlationId, id }: Job, parts: Part[]): string {
   if (correlationId === id) return CORRELATION_IS_ID;
   if (correlationId === null) return NO_CORRELATION;
-  parts.push(Buffer.from(correlationId));
+  parts.push(correlationId);
   return CORRELATION_IS_PART;
 }
 
 /** A job as a child reads it, and its number there. */
 export interface ArrivedMessage {
+  readonly kind: 'job';
   readonly number: number;
   readonly job: TraceJob;
   readonly reportMemory: boolean;
@@ -139,7 +140,12 @@ export class JobFrameReader {
     if (context === undefined || body === undefined || headers === undefined)
       throw new DecodeError(MALFORMED);
     const { reportMemory } = context;
-    return { number: Number(number), job: new ArrivedJob(context, form, parts, body, headers), reportMemory };
+    return {
+      kind: 'job',
+      number: Number(number),
+      job: new ArrivedJob(context, form, parts, body, headers),
+      reportMemory,
+    };
   }
 }
 

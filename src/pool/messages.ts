@@ -72,8 +72,7 @@ interface PartReference {
 type Header = Readonly<Record<string, unknown>> & { readonly kind: string };
 
 /** What a child reads of it. */
-export type ReadParentMessage =
-  Exclude<ParentMessage, { kind: 'job' }> | ({ readonly kind: 'job' } & ArrivedMessage);
+export type ReadParentMessage = Exclude<ParentMessage, { kind: 'job' }> | ArrivedMessage;
 
 /** @param jobs writes the jobs of this child */
 export function encodeParentMessage(message: ParentMessage, jobs: JobFrameWriter): Frame {
@@ -87,7 +86,7 @@ export function decodeParentMessage(
   parts: readonly Buffer[],
   jobs: JobFrameReader,
 ): ReadParentMessage {
-  if (header.startsWith(JOB_MARK)) return { kind: 'job', ...jobs.decode(header, parts) };
+  if (header.startsWith(JOB_MARK)) return jobs.decode(header, parts);
   return readHeader(header) as unknown as ReadParentMessage;
 }
 
@@ -106,7 +105,7 @@ export function encodeChildMessage(message: ChildMessage): Frame {
   if (outcome.kind === 'success' && message.memoryKb === null && !message.isBroken && isPlain(outcome)) {
     const { seconds, result, repr } = outcome;
     const header = `${SUCCESS_MARK}${number},${seconds},${result.serializer}`;
-    return { header, parts: [result.bytes, Buffer.from(repr)] };
+    return { header, parts: [result.bytes, repr] };
   }
   return { header: JSON.stringify({ ...message, outcome: referOutcome(outcome, refer) }), parts };
 }

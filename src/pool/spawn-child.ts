@@ -15,6 +15,13 @@ const OWN_OPTIONS =
   /^--?(inspect(-.*)?|debug(-.*)?|e|p|pe|eval|print|i|interactive|c|check|test|watch(-.*)?)(=|$)/;
 const WITH_VALUE = /^--?(e|p|pe|eval|print|inspect-port|watch-path)$/;
 
+/**
+ * V8 lets the space for young objects grow to 3 x 16 MB in each process, which a pool has many times; tasks of all sizes are as fast
+ * with less. Node's own option, here or in NODE_OPTIONS, goes before it.
+ */
+const YOUNG_SPACE = '--max-semi-space-size';
+const YOUNG_SPACE_MB = 4;
+
 /** How `ps` shows a child. */
 export function childTitle(hostname: string, name: string): string {
   return `celery-ts: ${hostname} ${name}`;
@@ -32,9 +39,16 @@ export function spawnChild(title: string): NodeChild {
     if (!OWN_OPTIONS.test(option)) execArgv.push(option);
     else if (WITH_VALUE.test(option)) index += 1;
   }
-  return spawn(process.execPath, [...execArgv, CHILD_MAIN, title], {
+  const young = isYoungSpaceGiven(execArgv) ? [] : [`${YOUNG_SPACE}=${YOUNG_SPACE_MB}`];
+  return spawn(process.execPath, [...execArgv, ...young, CHILD_MAIN, title], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   });
+}
+
+function isYoungSpaceGiven(execArgv: readonly string[]): boolean {
+  // eslint-disable-next-line no-restricted-properties -- what Node itself reads of the environment, for a process of its own
+  const given = [...execArgv, process.env['NODE_OPTIONS'] ?? ''];
+  return given.some((option) => option.replaceAll('_', '-').includes(YOUNG_SPACE));
 }
 
 /**

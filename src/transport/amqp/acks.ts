@@ -1,4 +1,8 @@
 import { deferred, type Deferred } from '../../core/async.ts';
+import { Gathering } from '../../core/gathering.ts';
+
+/** More acks at once save nothing any more. */
+const ENOUGH = 32;
 
 /** Writes one `basic.ack`; `multiple` covers every lower tag that is still open. */
 export type WriteAck = (tag: number, multiple: boolean) => void;
@@ -6,17 +10,26 @@ export type WriteAck = (tag: number, multiple: boolean) => void;
 /**
  * The deliveries of one channel that wait to be settled.
  *
- * Acks of one turn of the event loop leave together, in as few frames as possible: one frame for the run of lowest tags.
+ * Acks leave together, in as few frames as possible: one frame for the run of lowest tags. While most of what the broker may
+ * leave here is still to be run, they wait a millisecond for each other: nobody waits for what the broker sends for them.
  */
 export class AckBook {
   readonly #write: WriteAck;
   /** In the order of delivery, which is that of the tags. */
   readonly #open = new Set<number>();
   readonly #acked = new Set<number>();
+  readonly #gathering = new Gathering(() => this.#flush());
   #turn: Deferred<void> | undefined;
+  /** So many acks wait for no others. */
+  #enough = 1;
 
   constructor(write: WriteAck) {
     this.#write = write;
+  }
+
+  /** The broker leaves so many messages here at most; 0 = any number. */
+  setWindow(count: number): void {
+    this.#enough = count === 0 ? ENOUGH : Math.min(ENOUGH, Math.max(1, Math.floor(count / 4)));
   }
 
   delivered(tag: number): void {
@@ -26,10 +39,8 @@ export class AckBook {
   /** Resolves when the ack was written. @throws what `fail` was told */
   ack(tag: number): Promise<void> {
     this.#acked.add(tag);
-    if (this.#turn === undefined) {
-      this.#turn = deferred();
-      setImmediate(() => this.flush());
-    }
+    this.#turn ??= deferred();
+    this.#gathering.ask(this.#acked.size >= this.#enough);
     return this.#turn.promise;
   }
 
@@ -40,6 +51,10 @@ export class AckBook {
 
   /** Writes what has been acked so far. */
   flush(): void {
+    this.#gathering.now();
+  }
+
+  #flush(): void {
     const turn = this.#turn;
     this.#turn = undefined;
     this.#writeLowestRun();
@@ -55,6 +70,7 @@ export class AckBook {
   fail(error: Error): void {
     const turn = this.#turn;
     this.#turn = undefined;
+    this.#gathering.cancel();
     this.#open.clear();
     this.#acked.clear();
     turn?.reject(error);

@@ -127,6 +127,7 @@ export class AmqpChannel implements Channel {
   async prefetch(count: number): Promise<void> {
     this.#check('set the prefetch count');
     this.#prefetch = count;
+    this.#acks.setWindow(count);
     await this.#limitEach;
     await this.#qos(count, this.#limitEach === undefined);
   }

@@ -1,4 +1,5 @@
 import { type Deferred, deferred } from '../../core/async.ts';
+import { Gathering } from '../../core/gathering.ts';
 import { newTaskId } from '../../core/task-id.ts';
 import type { RedisLink } from '../../redis/open.ts';
 import type { Bindings } from './bindings.ts';
@@ -7,6 +8,8 @@ import type { RedisOptions } from './options.ts';
 import { markRedelivered, priorityOf, readRecord } from './records.ts';
 import { ACK, FIND_ABANDONED, FIND_HELD, FIND_LAPSED, PUT_BACK, RENEW, runScript } from './scripts.ts';
 
+/** More acks at once save nothing any more. */
+const ENOUGH = 32;
 /** A script takes so many tags at once: Lua's `unpack` has an end, and nobody else should wait long. */
 const BATCH = 1_000;
 /** Records that are read at once: they may be large. */
@@ -59,6 +62,7 @@ export class HeldMessages {
   readonly #forgetting = new Set<Promise<void>>();
   /** On their way back into the lists. */
   readonly #returning = new Set<HeldMessage>();
+  readonly #acking = new Gathering(() => this.#flush());
   #turn: Deferred<void> | undefined;
   #renewal: NodeJS.Timeout | undefined;
   #renewing: Promise<void> | undefined;
@@ -79,17 +83,23 @@ export class HeldMessages {
     this.#startRenewal();
   }
 
-  /** Resolves when Redis has forgotten the message. Those of one turn of the event loop leave as one command. */
+  /**
+   * Resolves when Redis has forgotten the message. Many leave as one command: while most of what we hold is still to be run, they
+   * wait a millisecond for each other.
+   */
   ack(number: number): Promise<void> {
     const message = this.#held.get(number);
     if (message === undefined) return Promise.resolve();
     this.#held.delete(number);
     this.#acked.push(message);
-    if (this.#turn === undefined) {
-      this.#turn = deferred();
-      setImmediate(() => this.#flush());
-    }
+    this.#turn ??= deferred();
+    this.#acking.ask(this.#acked.length >= Math.min(ENOUGH, this.#held.size / 3));
     return this.#turn.promise;
+  }
+
+  /** What is acknowledged leaves now, together with what else is sent in this turn. */
+  flush(): void {
+    this.#acking.now();
   }
 
   #flush(): void {
@@ -312,7 +322,7 @@ export class HeldMessages {
   async end(): Promise<void> {
     clearInterval(this.#renewal);
     this.stopRecovery();
-    this.#flush();
+    this.flush();
     await Promise.allSettled(this.#forgetting);
   }
 }

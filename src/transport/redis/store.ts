@@ -26,6 +26,7 @@ const CLOSE_TIMEOUT_MS = 5_000;
 /** kombu's Redis broker, over one connection for commands and, once somebody consumes, one for what Redis tells by itself. */
 export class RedisStore implements MessageStore {
   readonly closed: Promise<Error | undefined>;
+  readonly takesSeveral = true;
   readonly #link: RedisLink;
   readonly #options: RedisOptions;
   readonly #keys: Keys;
@@ -176,6 +177,8 @@ export class RedisStore implements MessageStore {
         messages.push(...this.#takeLocal(subscription, most));
       } else remote.set(subscription.queue, subscription);
     }
+    // One command more in the same packet.
+    this.#held.flush();
     const left = Math.min(limit, room - messages.length);
     if (remote.size > 0 && (left > 0 || [...remote.values()].some(({ noAck }) => noAck))) {
       messages.push(...(await this.#takeRemote(remote, Math.max(0, left), limit)));

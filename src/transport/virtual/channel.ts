@@ -1,10 +1,14 @@
 import { type Deferred, deferred } from '../../core/async.ts';
+import { Gathering } from '../../core/gathering.ts';
 import { OperationalError } from '../../core/errors.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { Exchange, Queue } from '../topology.ts';
 import type { Channel, Consumer, Delivery } from '../transport.ts';
 import { type Settling, VirtualDelivery } from './delivery.ts';
 import type { MessageStore, Subscription, TakenMessage } from './store.ts';
+
+/** More room than that saves nothing any more. */
+const ENOUGH = 32;
 
 interface VirtualConsumer extends Consumer {
   readonly definition: Queue;
@@ -25,6 +29,7 @@ export class VirtualChannel implements Channel, Settling {
   /** Deliveries in the window: those of consumers, not those of `get`. */
   #held = 0;
   #refusal: Error | undefined;
+  readonly #refilling = new Gathering(() => this.#pump());
   #pumping: Promise<void> | undefined;
   #wanted = false;
 
@@ -214,9 +219,15 @@ export class VirtualChannel implements Channel, Settling {
     }
     if (delivery.counted) this.#held -= 1;
     const settled = settle();
-    // In the same turn, so that a store which joins writes takes the next message in the transaction of this ack.
-    if (delivery.counted && this.#window > 0) this.#pump();
+    if (delivery.counted && this.#window > 0) this.#refill();
     return settled;
+  }
+
+  #refill(): void {
+    // In the same turn, so that a store which joins writes takes the next message in the transaction of this ack.
+    if (this.#store.takesSeveral !== true) this.#pump();
+    // The others that it holds are there to be run meanwhile.
+    else this.#refilling.ask(this.#window - this.#held >= Math.min(ENOUGH, this.#window / 4));
   }
 
   #failed = false;
@@ -226,6 +237,7 @@ export class VirtualChannel implements Channel, Settling {
     if (this.#refusal) return;
     this.#failed = true;
     this.#refusal = error;
+    this.#refilling.cancel();
     this.#unsettled.clear();
     for (const consumer of [...this.#consumers]) this.#forget(consumer);
     this.#onClosed(this);
@@ -253,6 +265,7 @@ export class VirtualChannel implements Channel, Settling {
       return;
     }
     this.#refusal = new OperationalError('the channel is closed');
+    this.#refilling.cancel();
     const consumers = [...this.#consumers];
     for (const consumer of consumers) this.#forget(consumer);
     const tags = [...this.#unsettled].map(({ tag }) => tag);

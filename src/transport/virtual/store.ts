@@ -38,6 +38,8 @@ export interface StoredTopology {
 export interface MessageStore extends AsyncDisposable {
   /** Settles when the broker is lost, with the error; undefined once disposed. */
   readonly closed: Promise<Error | undefined>;
+  /** To take a few messages costs nearly as much as to take many: while a channel has plenty, it waits until it may have several. */
+  readonly takesSeveral?: boolean;
   declareExchange(exchange: Exchange): Promise<void>;
   declareQueue(queue: Queue): Promise<void>;
   deleteQueue(name: string): Promise<void>;

@@ -69,7 +69,13 @@ describe('frames', () => {
     const body = Buffer.alloc(100 * 1024 * 1024, 'x');
     const { stream } = await encode([{ header: 'job', parts: [body] }]);
     const [frame] = decode(slices(stream, 65_536));
-    expect(frame?.parts[0]?.equals(body)).toBe(true);
+    expect(body.equals(frame?.parts[0] as Buffer)).toBe(true);
+  });
+
+  it('carry text as its bytes', async () => {
+    const { stream } = await encode([{ header: 'x', parts: ['ä€😀', '', 'z'.repeat(100_000)] }]);
+    const [frame] = decode(slices(stream, 1000));
+    expect(frame?.parts.map(String)).toEqual(['ä€😀', '', 'z'.repeat(100_000)]);
   });
 
   it('of one turn leave as one write', async () => {

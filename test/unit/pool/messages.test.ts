@@ -3,6 +3,7 @@ import type { TaskHeaders } from '../../../src/message/message.ts';
 import type { Outcome } from '../../../src/message/outcome.ts';
 import { DecodeError } from '../../../src/core/errors.ts';
 import { JobFrameReader, JobFrameWriter, type ArrivedMessage } from '../../../src/pool/job-frames.ts';
+import type { Frame } from '../../../src/pool/frames.ts';
 import type { ChildMessage } from '../../../src/pool/messages.ts';
 import {
   decodeChildMessage,
@@ -51,12 +52,17 @@ const job: Job = {
   softTimeLimit: 2.5,
 };
 
+/** As bytes, whatever they were. */
+function bytesOf(parts: Frame['parts']): Buffer[] {
+  return parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+}
+
 /** What a child reads of jobs that are written to it one after the other. */
 function passed(jobs: readonly Job[], reportMemory = false): ArrivedMessage[] {
   const [writer, reader] = [new JobFrameWriter(), new JobFrameReader()];
   return jobs.map((each, number) => {
     const { header, parts } = encodeParentMessage({ kind: 'job', number, job: each, reportMemory }, writer);
-    const read = decodeParentMessage(header, parts, reader);
+    const read = decodeParentMessage(header, bytesOf(parts), reader);
     if (read.kind !== 'job') throw new Error(read.kind);
     return read;
   });
@@ -130,7 +136,7 @@ function text(name: string, value: string): Buffer {
 /** Through a frame and back. */
 function through(message: ChildMessage): ChildMessage {
   const { header, parts } = encodeChildMessage(message);
-  return decodeChildMessage(header, parts);
+  return decodeChildMessage(header, bytesOf(parts));
 }
 
 const json = (text: string) => ({ serializer: 'json', bytes: Buffer.from(text) });

@@ -56,6 +56,20 @@ describe('AckBook', () => {
     expect(frames).toEqual(['1', '2']);
   });
 
+  it('waits a moment for others while most of the window is left, and for none when enough have come', async () => {
+    const { acks, frames } = book(40);
+    acks.setWindow(40);
+    const first = acks.ack(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(frames).toEqual([]);
+    await first;
+    expect(frames).toEqual(['1']);
+    const many = Array.from({ length: 10 }, (_, at) => acks.ack(at + 2));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(frames).toEqual(['1', '11+']);
+    await Promise.all(many);
+  });
+
   it('says of acks that were not written that they failed', async () => {
     const { acks, frames } = book(3);
     const acked = [acks.ack(1), acks.ack(3)];
