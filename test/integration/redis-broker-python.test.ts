@@ -115,14 +115,14 @@ describe.runIf(hasRedis && python !== undefined)('Redis shared with kombu', { ti
   });
   afterEach(() => own.release());
 
-  function kombu(options: Record<string, unknown> = {}): Kombu {
-    const other = new Kombu(server.url(), options);
+  function kombu(options: Record<string, unknown> = {}, url = server.url()): Kombu {
+    const other = new Kombu(url, options);
     own.push(() => other.child.kill('SIGKILL'));
     return other;
   }
 
-  async function open(transportOptions: Record<string, unknown> = {}): Promise<Channel> {
-    const transport = redisTransport(server.url(), {
+  async function open(transportOptions: Record<string, unknown> = {}, url = server.url()): Promise<Channel> {
+    const transport = redisTransport(url, {
       connectionTimeoutS: 4,
       useSsl: false,
       transportOptions,
@@ -258,7 +258,8 @@ describe.runIf(hasRedis && python !== undefined)('Redis shared with kombu', { ti
     expect(await held()).toEqual([0, 0, 0]);
   });
 
-  it('fanout reaches both sides, from both sides', async () => {
+  /** A queue for each side, and what comes into ours. */
+  async function listenToNews(channel: Channel, other: Kombu): Promise<Inbox> {
     const exchange: Exchange = { name: 'news', type: 'fanout', durable: false, autoDelete: false };
     const ours = directQueue('ours', {
       exchange,
@@ -267,12 +268,16 @@ describe.runIf(hasRedis && python !== undefined)('Redis shared with kombu', { ti
       autoDelete: true,
       noAck: true,
     });
-    const channel = await open();
     await channel.declareQueue(ours);
     const inbox = await consume(channel, ours);
-    const other = kombu();
     const theirs = { name: 'theirs', exchange: 'news', type: 'fanout', key: '', no_ack: true };
     await other.tell({ do: 'consume', queue: theirs });
+    return inbox;
+  }
+
+  it('fanout reaches both sides, from both sides', async () => {
+    const [channel, other] = [await open(), kombu()];
+    const inbox = await listenToNews(channel, other);
     await channel.publish(envelope('"from us"'), 'news', '');
     const [got] = await other.drain(1);
     expect(got?.slice(0, 2)).toMatchObject(['from us', { exchange: 'news' }]);
@@ -280,6 +285,23 @@ describe.runIf(hasRedis && python !== undefined)('Redis shared with kombu', { ti
     await inbox.arrived(2);
     expect(inbox.bodies).toEqual(['"from us"', '"from Python"']);
     expect(inbox.deliveries[1]).toMatchObject({ exchange: 'news', queue: 'ours' });
+  });
+
+  it('fanout crosses Sentinels once, also where kombu is older than 5.4', async () => {
+    const watch = `sentinel monitor mymaster 127.0.0.1 ${String(server.port)} 1`;
+    const sentinel = own.own(await RedisServer.start({ sentinel: watch }));
+    const url = `sentinel://127.0.0.1:${String(sentinel.port)}/3`;
+    const options = { master_name: 'mymaster', sentinel_fanout_compat: true };
+    const [channel, other] = [await open(options, url), kombu(options, url)];
+    const inbox = await listenToNews(channel, other);
+    for (const body of ['"a"', '"b"']) await channel.publish(envelope(body), 'news', '');
+    const got = await other.drain(2);
+    expect(got.map(([body]) => body)).toEqual(['a', 'b']);
+    for (const body of ['c', 'd']) {
+      await other.tell({ do: 'publish', exchange: 'news', type: 'fanout', key: '', body });
+    }
+    await inbox.arrived(4);
+    expect(inbox.bodies).toEqual(['"a"', '"b"', '"c"', '"d"']);
   });
 
   it('topic bindings of both sides are read by both sides', async () => {

@@ -13,6 +13,8 @@ export interface RedisOptions {
   readonly unackedIndexKey: string;
   /** Before the name of a fanout exchange, `{db}` filled in; `''` without. */
   readonly fanoutPrefix: string;
+  /** The same as kombu before 5.4 has it behind Sentinels, `{db}` left as it is; undefined where nobody listens there. */
+  readonly oldFanoutPrefix: string | undefined;
   readonly fanoutPatterns: boolean;
   /** After which the messages of a Python worker, which does not renew its hold, are given to others. */
   readonly visibilityTimeoutMs: number;
@@ -30,8 +32,14 @@ export interface RedisOptions {
 const LONGEST_LEASE_S = 300;
 
 /** @throws {@link ImproperlyConfigured} for a value of the wrong kind; names that are not known are left alone, as kombu does */
-export function redisOptions(given: Readonly<Record<string, unknown>>, db: number): RedisOptions {
+export function redisOptions(
+  given: Readonly<Record<string, unknown>>,
+  db: number,
+  place: 'server' | 'sentinel' = 'server',
+): RedisOptions {
   const read = new Reader(given);
+  const prefix = read.fanoutPrefix();
+  const old = place === 'sentinel' && read.flag('sentinel_fanout_compat') && prefix.includes('{db}');
   const visibilityS = read.seconds('visibility_timeout') ?? 3600;
   if (given['ack_emulation'] === false) {
     throw new ImproperlyConfigured(
@@ -45,7 +53,8 @@ export function redisOptions(given: Readonly<Record<string, unknown>>, db: numbe
     keyPrefix: read.text('global_keyprefix') ?? '',
     unackedKey: read.text('unacked_key') ?? 'unacked',
     unackedIndexKey: read.text('unacked_index_key') ?? 'unacked_index',
-    fanoutPrefix: read.fanoutPrefix(db),
+    fanoutPrefix: prefix.replace('{db}', String(db)),
+    oldFanoutPrefix: old ? prefix : undefined,
     fanoutPatterns: given['fanout_patterns'] !== false,
     visibilityTimeoutMs: visibilityS * 1000,
     leaseMs: Math.ceil((read.seconds('lease_timeout') ?? Math.min(visibilityS, LONGEST_LEASE_S)) * 1000),
@@ -79,6 +88,13 @@ class Reader {
     throw wrong(name, 'a text', value);
   }
 
+  /** False when left out. */
+  flag(name: string): boolean {
+    const value = this.#given[name] ?? false;
+    if (typeof value === 'boolean') return value;
+    throw wrong(name, 'a boolean', value);
+  }
+
   seconds(name: string): number | undefined {
     const value = this.#given[name];
     if (value === undefined || value === null) return undefined;
@@ -101,12 +117,12 @@ class Reader {
   }
 
   /** True is the default prefix, false none, and a text another one. */
-  fanoutPrefix(db: number): string {
+  fanoutPrefix(): string {
     const value = this.#given['fanout_prefix'] ?? true;
     if (value === false) return '';
     if (value !== true && typeof value !== 'string')
       throw wrong('fanout_prefix', 'a boolean or a text', value);
-    return (value === true ? '/{db}.' : value).replace('{db}', String(db));
+    return value === true ? '/{db}.' : value;
   }
 }
 

@@ -68,3 +68,8 @@ export function priorityOf(envelope: string): number | undefined {
   const priority = [...envelope.matchAll(/"priority"\s*:\s*(-?\d+)/g)].at(-1)?.[1];
   return priority === undefined ? undefined : Number(priority);
 }
+
+/** The tag of an envelope; undefined for what kombu did not write. */
+export function deliveryTagOf(envelope: string): string | undefined {
+  return [...envelope.matchAll(/"delivery_tag"\s*:\s*"([^"\\]+)"/g)].at(-1)?.[1];
+}

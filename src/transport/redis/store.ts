@@ -17,7 +17,7 @@ import type { RedisOptions } from './options.ts';
 import { QueueOrder } from './queue-order.ts';
 import { runScript, TAKE } from './scripts.ts';
 import { TemporaryQueues } from './temporary.ts';
-import { fanoutChannel, type OpenLink, Subscriptions } from './subscriptions.ts';
+import { fanoutChannels, type OpenLink, Subscriptions } from './subscriptions.ts';
 import { writeTogether } from './write-together.ts';
 
 /** How long a closing connection waits for a server that does not answer: the messages come back by themselves, only later. */
@@ -117,8 +117,11 @@ export class RedisStore implements MessageStore {
     const what = `publish to exchange '${exchange}'`;
     const target = { exchange, routingKey };
     if (exchange !== '' && this.#bindings.typeOf(exchange) === 'fanout') {
-      const channel = fanoutChannel(this.#options, exchange, routingKey);
-      return (await this.#do(what, () => this.#link.client.publish(channel, textOf(envelope, target)))) > 0;
+      const text = textOf(envelope, target);
+      const publish = (channel: string): Promise<number> => this.#link.client.publish(channel, text);
+      const channels = fanoutChannels(this.#options, exchange, routingKey);
+      const reached = await this.#do(what, () => Promise.all(channels.map(publish)));
+      return reached.some((count) => count > 0);
     }
     const queues =
       exchange === ''
@@ -309,8 +312,7 @@ export class RedisStore implements MessageStore {
   }
 
   #fanoutArrived(pattern: string, text: string): void {
-    this.#local.arrived(pattern, decodeStored(text));
-    this.#tell();
+    if (this.#local.arrived(pattern, text)) this.#tell();
   }
 
   async #do<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -149,12 +149,16 @@ export class Subscriptions {
   }
 }
 
-/** The pub/sub channel of an exchange, for publishing and, with `*` for `#`, for subscribing. */
-export function fanoutChannel(
-  { keyPrefix, fanoutPrefix, fanoutPatterns }: RedisOptions,
+/**
+ * The pub/sub channels of an exchange, for publishing and, with `*` for `#`, for subscribing. The first is the one that counts; a
+ * second one carries the same messages for the sake of an older kombu.
+ */
+export function fanoutChannels(
+  { keyPrefix, fanoutPrefix, oldFanoutPrefix, fanoutPatterns }: RedisOptions,
   exchange: string,
   routingKey: string,
-): string {
-  const channel = `${keyPrefix}${fanoutPrefix}${exchange}`;
-  return routingKey !== '' && fanoutPatterns ? `${channel}/${routingKey}` : channel;
+): [string, ...string[]] {
+  const rest = routingKey !== '' && fanoutPatterns ? `${exchange}/${routingKey}` : exchange;
+  const channel = keyPrefix + fanoutPrefix + rest;
+  return oldFanoutPrefix === undefined ? [channel] : [channel, keyPrefix + oldFanoutPrefix + rest];
 }

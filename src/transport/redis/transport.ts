@@ -44,7 +44,8 @@ class RedisTransport implements Transport {
       settings: { useSsl: 'broker_use_ssl', transportOptions: 'broker_transport_options' },
     });
     this.url = this.#address.url;
-    const options = redisOptions(transportOptions, this.#address.db);
+    const place = this.#address.place.kind === 'sentinel' ? 'sentinel' : 'server';
+    const options = redisOptions(transportOptions, this.#address.db, place);
     this.#options = options;
     this.#link = {
       connectTimeoutMs: options.connectTimeoutMs ?? connectionTimeoutS * 1000,

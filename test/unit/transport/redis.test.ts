@@ -6,7 +6,7 @@ import { Keys } from '../../../src/transport/redis/keys.ts';
 import { redisOptions } from '../../../src/transport/redis/options.ts';
 import { QueueOrder } from '../../../src/transport/redis/queue-order.ts';
 import { markRedelivered, priorityOf, readRecord } from '../../../src/transport/redis/records.ts';
-import { fanoutChannel } from '../../../src/transport/redis/subscriptions.ts';
+import { fanoutChannels } from '../../../src/transport/redis/subscriptions.ts';
 
 describe('options of the Redis broker', () => {
   it("has kombu's defaults", () => {
@@ -79,9 +79,29 @@ describe('keys of the Redis broker', () => {
     expect(keys.lists('q')).toEqual(['p:q', 'p:q\x06\x163', 'p:q\x06\x166', 'p:q\x06\x169']);
     expect(keys.held).toEqual(['p:unacked', 'p:unacked_index', 'p:unacked_index.leases']);
     expect(keys.bindings('x')).toBe('p:_kombu.binding.x');
-    expect(fanoutChannel(options, 'x', '')).toBe('p:/2.x');
-    expect(fanoutChannel(options, 'x', 'a.*')).toBe('p:/2.x/a.*');
-    expect(fanoutChannel(redisOptions({ fanout_patterns: false }, 2), 'x', 'a.*')).toBe('/2.x');
+    expect(fanoutChannels(options, 'x', '')).toEqual(['p:/2.x']);
+    expect(fanoutChannels(options, 'x', 'a.*')).toEqual(['p:/2.x/a.*']);
+    expect(fanoutChannels(redisOptions({ fanout_patterns: false }, 2), 'x', 'a.*')).toEqual(['/2.x']);
+  });
+});
+
+describe('the second fanout channel of kombu before 5.4', () => {
+  it.each([
+    [{ sentinel_fanout_compat: true }, 'sentinel', ['/2.x', '/{db}.x']],
+    [{ sentinel_fanout_compat: true, global_keyprefix: 'p:' }, 'sentinel', ['p:/2.x', 'p:/{db}.x']],
+    [{}, 'sentinel', ['/2.x']],
+    // Nobody listens to another one there.
+    [{ sentinel_fanout_compat: true }, 'server', ['/2.x']],
+    [{ sentinel_fanout_compat: true, fanout_prefix: false }, 'sentinel', ['x']],
+    [{ sentinel_fanout_compat: true, fanout_prefix: '/mine.' }, 'sentinel', ['/mine.x']],
+  ] as const)('%j by %s', (given, place, channels) => {
+    expect(fanoutChannels(redisOptions(given, 2, place), 'x', '')).toEqual(channels);
+  });
+
+  it('takes true or false', () => {
+    expect(() => redisOptions({ sentinel_fanout_compat: 1 }, 2, 'sentinel')).toThrow(
+      'sentinel_fanout_compat takes a boolean, not 1',
+    );
   });
 });
 
