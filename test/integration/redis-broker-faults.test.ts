@@ -108,6 +108,29 @@ describe.runIf(hasRedis)('Redis broker, when things go wrong', { timeout: 30_000
     expect(await next.size('celery')).toBe(0);
   });
 
+  it('a connection that is lost while it takes up what the last one held is only lost', async () => {
+    const transport = transportWith();
+    const { connection, channel } = await open(transport);
+    const inbox = await consume(channel);
+    await channel.publish(envelope('1'), '', 'celery');
+    await inbox.arrived(1);
+    const cut = (): Promise<unknown> => admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await cut();
+    await connection.closed;
+    // Holds up what may write, so that it is cut in the middle.
+    await admin.call('CLIENT', 'PAUSE', '20000', 'WRITE');
+    const opened = transport.connect(never());
+    const error = opened.catch((cause: unknown) => cause);
+    await expect
+      .poll(() => admin.call('CLIENT', 'LIST', 'TYPE', 'normal'), { timeout: 8_000 })
+      .toMatch(/cmd=evalsha/);
+    await cut();
+    expect(await error).toBeInstanceOf(OperationalError);
+    await admin.call('CLIENT', 'UNPAUSE');
+    const again = await consume((await open(transport)).channel);
+    await again.arrived(1);
+  });
+
   it('what was taken without our hearing of it comes back at once', async () => {
     const transport = transportWith({ health_check_interval: 0.1, socket_timeout: 0.2 });
     const { channel } = await open(transport);

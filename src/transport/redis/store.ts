@@ -74,7 +74,7 @@ export class RedisStore implements MessageStore {
   }
 
   adopt(leftover: Leftover): Promise<void> {
-    return this.#held.adopt(leftover);
+    return this.#do('take up what a lost connection held', () => this.#held.adopt(leftover));
   }
 
   async declareExchange(exchange: Exchange): Promise<void> {
