@@ -51,12 +51,14 @@ class RedisBackend implements ResultBackend {
   readonly #writes: Writes;
   readonly #reads: Reads;
   readonly #chords: Chords;
+  readonly #mayWait: boolean;
   readonly #life = new AbortController();
 
   constructor(url: string, { serializer, acceptContent, resultExpiresS, settings }: BackendOptions) {
     const address = redisBackendAddress(url, settings);
     this.scheme = url.slice(0, url.indexOf(':'));
     this.url = address.url;
+    this.#mayWait = settings.redis_max_connections !== 1;
     this.#serializer = serializer;
     this.#refused = refusal(serializer, acceptContent);
     this.#keys = new RedisKeys(settings.result_backend_transport_options['global_keyprefix']);
@@ -104,6 +106,10 @@ class RedisBackend implements ResultBackend {
   }
 
   async *#watch(taskId: string, signal: AbortSignal): AsyncGenerator<ResultMeta, void, undefined> {
+    if (!this.#mayWait) {
+      const why = 'redis_max_connections is 1, and waiting takes a second connection';
+      throw new BackendError(`cannot wait for the result of ${taskId}: ${why}`);
+    }
     const key = this.#keys.task(taskId);
     const waiting = new Waiting(() => this.#reads.get(key));
     try {

@@ -69,6 +69,16 @@ describe.skipIf(!hasRedis)('results in Redis', () => {
   });
   afterEach(() => own.release());
 
+  it('keeps to redis_max_connections: with one connection it stores and reads, and does not wait', async () => {
+    const narrow = open({ redis_max_connections: 1, redis_client_name: `narrow-${id}` });
+    await narrow.store(resultMeta(id, 'SUCCESS', 1));
+    expect(await narrow.fetch(id)).toMatchObject({ status: 'SUCCESS' });
+    await expect(states(narrow)).rejects.toThrow(/redis_max_connections is 1, and waiting takes a second/);
+    const clients = String(await raw.call('CLIENT', 'LIST'));
+    expect(clients.split('\n').filter((line) => line.includes(`narrow-${id}`))).toHaveLength(1);
+    expect(await states(open({ redis_max_connections: 2 }))).toEqual(['SUCCESS']);
+  });
+
   describe('as Celery keeps them', () => {
     it('keeps and publishes the same document, for result_expires', async () => {
       const published: string[] = [];

@@ -22,7 +22,7 @@ export interface RedisSettings {
    */
   redis_host: string | null;
   /**
-   * Connection pool size of the Redis result backend.
+   * Most connections of the Redis result backend in one process; it never opens more than two.
    *
    * @defaultValue `null`
    */
@@ -101,7 +101,6 @@ export const redisTable: Table<RedisSettings> = {
     kind: nullable(integer(0)),
     default: null,
     oldName: 'CELERY_REDIS_MAX_CONNECTIONS',
-    later: true,
   },
   redis_username: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_USERNAME' },
   redis_password: { kind: nullable(text), default: null, oldName: 'CELERY_REDIS_PASSWORD' },
