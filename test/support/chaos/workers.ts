@@ -14,6 +14,7 @@ import { Celery } from 'celery-ts';
 const { BROKER, BACKEND, RUNS, WORKER, OPTIONS } = process.env;
 export const app = new Celery('chaos', {
   broker: BROKER, backend: BACKEND, task_default_queue: 'chaos', broker_transport_options: JSON.parse(OPTIONS),
+  worker_proc_alive_timeout: 60,
 });
 const file = openSync(RUNS, 'a');
 const note = (kind, id) => writeSync(file, kind + ' ' + WORKER + ' ' + id + ' ' + Date.now() + '\\n');
@@ -32,7 +33,7 @@ from celery import Celery
 
 app = Celery('chaos', broker=os.environ['BROKER'])
 app.conf.update(task_default_queue='chaos', broker_transport_options=json.loads(os.environ['OPTIONS']),
-                task_ignore_result=True, worker_enable_remote_control=False)
+                task_ignore_result=True, worker_enable_remote_control=False, worker_proc_alive_timeout=60)
 file = os.open(os.environ['RUNS'], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def note(kind, id):
     os.write(file, f"{kind} {os.environ['WORKER']} {id} {time.time() * 1000:.0f}\\n".encode())
