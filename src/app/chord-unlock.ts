@@ -6,6 +6,7 @@ import { FAILURE } from '../core/states.ts';
 import type { SignatureJson } from '../message/message.ts';
 import type { RemoteError, ResultTuple } from '../message/outcome.ts';
 import { errorRepr, toRemoteError } from '../message/remote-error.ts';
+import { callErrbacks, failedTask, unsentRequest } from './errbacks.ts';
 import type { GroupResult } from './group-result.ts';
 import type { TaskContext } from './request.ts';
 
@@ -76,8 +77,12 @@ async function failBody(
   const error = toRemoteError(failure);
   const { tasks, errbacks } = abandoned(readSignature(body));
   for (const { id, groupId } of tasks) await app.backend.store(failedMeta(id, groupId, error));
-  for (const { taskId, errbacks: mine } of errbacks) {
-    for (const errback of mine) await app.signature(errback).applyAsync([taskId]);
+  for (const each of errbacks) {
+    const failed = failedTask(unsentRequest(each, request.hostname), error, failure);
+    const toSend = await callErrbacks(app, each.errbacks, failed, (message, thrown) => {
+      logger.error(thrown, message);
+    });
+    for (const errback of toSend) await app.signature(errback).applyAsync([each.taskId]);
   }
 }
 

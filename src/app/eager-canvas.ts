@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { freeze, text } from '../canvas/freeze.ts';
 import { afterFailure } from '../canvas/following.ts';
 import type { FollowUp } from '../canvas/following.ts';
@@ -13,6 +14,8 @@ import { decodeValue } from '../message/registry.ts';
 import { errorRepr, fromRemoteError, toRemoteError } from '../message/remote-error.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { Celery } from './celery.ts';
+import { eagerLogger } from './eager-logger.ts';
+import { callErrbacks, failedTask, unsentRequest } from './errbacks.ts';
 import type { AnyResult } from './result-options.ts';
 import { toApplyOptions } from './signature-options.ts';
 
@@ -131,11 +134,22 @@ class EagerCanvas {
       { ...header.failure, error: toRemoteError(chordError) },
       header.result,
     );
-    for (const { taskId: id, errbacks } of abandoned(node.body).errbacks) {
-      await runFollowUps(this.#app, afterFailure(errbacks, id), { ...header.failure, taskId: id });
-    }
+    await this.#failed(node.body, header.failure, chordError);
     if (this.#app.settings.task_eager_propagates) throw chordError;
     return failed;
+  }
+
+  /** The body of a chord will never run: its error callbacks do. */
+  async #failed(body: CanvasNode, member: ResultMeta, error: ChordError): Promise<void> {
+    for (const each of abandoned(body).errbacks) {
+      const request = { ...unsentRequest(each, hostname()), isEager: true };
+      const failed = failedTask(request, toRemoteError(error), error);
+      const log = eagerLogger(this.#app.settings);
+      const toRun = await callErrbacks(this.#app, each.errbacks, failed, (message, thrown) => {
+        log.error(message, thrown);
+      });
+      await runFollowUps(this.#app, afterFailure(toRun, each.taskId), { ...member, taskId: each.taskId });
+    }
   }
 
   /** What never runs ends like the task that it would have followed. */

@@ -2,7 +2,6 @@ import { hostname } from 'node:os';
 import { afterFailure, afterSuccess } from '../canvas/following.ts';
 import { replacementOf } from '../canvas/replace.ts';
 import { readSignature } from '../canvas/signature.ts';
-import { createLogger } from '../core/logger.ts';
 import { FAILURE, IGNORED, REJECTED, SUCCESS } from '../core/states.ts';
 import { fromRemoteError } from '../message/remote-error.ts';
 import { decodeValue, encodePart } from '../message/registry.ts';
@@ -12,6 +11,7 @@ import type { EncodedValue, Outcome } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
 import type { PreparedCall } from './call.ts';
 import type { Celery } from './celery.ts';
+import { eagerLogger } from './eager-logger.ts';
 import { runFollowUp, runFollowUps } from './eager-canvas.ts';
 import { createTracer } from './trace.ts';
 import type { TraceHooks, TraceJob } from './trace.ts';
@@ -23,16 +23,7 @@ import type { TraceHooks, TraceJob } from './trace.ts';
  */
 export async function runEagerly(app: Celery, call: PreparedCall): Promise<ResultMeta> {
   const { settings } = app;
-  const trace = createTracer(app, {
-    logger: createLogger({
-      level: 'WARNING',
-      format: settings.worker_log_format,
-      taskFormat: settings.worker_task_log_format,
-      destination: 2,
-      processName: 'MainProcess',
-      color: false,
-    }),
-  });
+  const trace = createTracer(app, { logger: eagerLogger(settings) });
   const hooks: TraceHooks = {
     signal: new AbortController().signal,
     onState: (update) => storeState(app, call, update.state, update.meta),
@@ -147,6 +138,7 @@ async function runReplacement(
     group: headers.group,
     groupIndex: headers.group_index,
     nesting: headers.replaced_task_nesting,
+    stamps: headers.stamps,
     embed: embed === null ? NO_EMBED : { ...(decodeValue(embed) as Embed), chain: null, chord: null },
   };
   const followUp = replacementOf(readSignature(decodeValue(replacement)), replaced, app.signatures.ids);

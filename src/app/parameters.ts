@@ -52,6 +52,13 @@ export function bindArguments(task: AnyTask, args: readonly unknown[], kwargs: K
   return signature === undefined ? [...args, { ...kwargs }] : placed(signature, args, kwargs);
 }
 
+/** How many arguments the task's function takes at most, `self` not counted. */
+export function mostArguments(task: AnyTask): number {
+  const signature = signatureOf(task);
+  if (signature === undefined) return task.run.length;
+  return signature.rest ? Infinity : signature.parameters.length;
+}
+
 function placed({ parameters }: Signature, args: readonly unknown[], kwargs: Kwargs): unknown[] {
   const bound: unknown[] = [...args];
   const left = new Map(Object.entries(kwargs));

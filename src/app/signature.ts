@@ -160,8 +160,9 @@ export class Signature<
    */
   set({ immutable, ...options }: SignatureOptions): this {
     checkCallOptions('set', options);
-    if (immutable !== undefined) this.#node = withImmutable(this.#node, immutable);
+    // Before: what is immutable takes none.
     if (options.kwargs !== undefined) this.#node = withArguments(this.#node, [], options.kwargs);
+    if (immutable !== undefined) this.#node = withImmutable(this.#node, immutable);
     this.#node = withOptions(this.#node, toSignatureOptions(options));
     return this;
   }
@@ -226,6 +227,15 @@ export class Signature<
       withOptions(task, toSignatureOptions(options(index))),
     );
     this.#node = { ...this.#node, tasks };
+  }
+
+  /** What runs after what, in the DOT language of Graphviz, for `dot -Tsvg`. */
+  async graph(): Promise<string> {
+    const [{ canvasGraph }, { writeDot }] = await Promise.all([
+      import('../canvas/graph.ts'),
+      import('../core/dot.ts'),
+    ]);
+    return writeDot(canvasGraph(this.toJSON()));
   }
 
   /** Python's form, as it is in messages. */

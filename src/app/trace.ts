@@ -3,7 +3,7 @@ import { Ignore, NotRegistered, Reject, Replaced, Retry, SoftTimeLimitExceeded }
 import type { Logger } from '../core/logger.ts';
 import { saferepr, tupleRepr } from '../core/python-repr.ts';
 import type { DeliveryInfo, Embed, TaskBody, TaskHeaders } from '../message/message.ts';
-import type { Outcome, ResultTuple, RetryRequest } from '../message/outcome.ts';
+import type { Outcome, RemoteError, ResultTuple, RetryRequest } from '../message/outcome.ts';
 import { decodeTaskBody, NO_EMBED } from '../message/protocol2.ts';
 import {
   acceptedTypes,
@@ -18,6 +18,7 @@ import type { Celery } from './celery.ts';
 import type { ContextHost } from './context.ts';
 import { RunContext } from './context.ts';
 import { runningTask, type RunningTask } from './current.ts';
+import { callErrbacks, failedTask } from './errbacks.ts';
 import { toSnakeCase } from './option-names.ts';
 import { bindArguments } from './parameters.ts';
 import type { TaskRequest } from './request.ts';
@@ -46,6 +47,8 @@ export interface TraceJob {
   readonly hostname: string;
   /** Runs in the caller's process. */
   readonly isEager?: boolean;
+  /** The task has failed with it elsewhere: it is not run, its error callbacks are called. */
+  readonly failure?: RemoteError | undefined;
 }
 
 /** How the tracer talks to whoever asked for the run. */
@@ -71,11 +74,12 @@ export function createTracer(app: Celery, options: TracerOptions): Tracer {
     const run = new Run(app, job, startMs);
     try {
       run.body = decodeTaskBody(bodyOf(job), accept, DEFAULT_LIMITS);
+      if (job.failure !== undefined) return await run.callErrbacks(job.failure, options.logger);
       const task = app.tasks.get(job.task);
       if (task === undefined) throw new NotRegistered(job.task);
       return await execute(run, task, { app, task, logger: options.logger, hooks });
     } catch (error) {
-      return run.failure(error, false);
+      return run.afterFailure(run.failure(error, false), options.logger);
     }
   };
 }
@@ -96,12 +100,15 @@ interface Surroundings {
 
 async function execute(run: Run, task: AnyTask, surroundings: Surroundings): Promise<Outcome> {
   const self = new RunContext(() => run.request(), new HookedHost(surroundings));
+  const inherited = new Inherited(run, self);
   let value: unknown;
   try {
-    const called = runningTask.run(new Inherited(run, self), () => call(task, self, run.body));
+    const called = runningTask.run(inherited, () => call(task, self, run.body));
     value = await (surroundings.hooks.guard?.(called) ?? called);
   } catch (error) {
-    return run.ended(autoretry(cause(error, surroundings.hooks), self, task.options), task);
+    const outcome = run.ended(autoretry(cause(error, surroundings.hooks), self, task.options), task);
+    if (outcome.kind !== 'failure') return outcome;
+    return runningTask.run(inherited, () => run.afterFailure(outcome, surroundings.logger));
   }
   return run.success(value, task);
 }
@@ -177,6 +184,8 @@ class HookedHost implements ContextHost {
   }
 }
 
+type Failure = Extract<Outcome, { kind: 'failure' }>;
+
 type Ran = Pick<Extract<Outcome, { kind: 'success' }>, 'seconds' | 'children' | 'embed' | 'call'>;
 
 /** One run and the outcomes it can have. */
@@ -187,6 +196,8 @@ class Run {
   body: TaskBody = { args: [], kwargs: {}, embed: NO_EMBED };
   readonly #app: Celery;
   readonly #startMs: number;
+  /** What it failed with. */
+  #thrown: unknown;
 
   constructor(app: Celery, job: TraceJob, startMs: number) {
     this.#app = app;
@@ -261,8 +272,30 @@ class Run {
     return this.failure(error, isInstance(error, task.options.throws));
   }
 
-  failure(error: unknown, expected: boolean): Outcome {
+  failure(error: unknown, expected: boolean): Failure {
+    this.#thrown = error;
     return { kind: 'failure', ...this.#ran(), error: toRemoteError(error), expected, repr: errorRepr(error) };
+  }
+
+  /** Calls the error callbacks that are called here; those that are to be sent are left. */
+  async afterFailure(failure: Failure, logger: Logger): Promise<Failure> {
+    const { errbacks } = this.body.embed;
+    if (errbacks === null || errbacks.length === 0) return failure;
+    const failed = failedTask(this.request(), failure.error, this.#thrown);
+    const left = await callErrbacks(this.#app, errbacks, failed, (message, error) => {
+      logger.error(message, error);
+    });
+    if (left.length === errbacks.length) return failure;
+    return { ...failure, embed: encodeValue({ ...this.body.embed, errbacks: left }, 'json') };
+  }
+
+  /** The same where the task failed elsewhere. */
+  async callErrbacks(error: RemoteError, logger: Logger): Promise<Outcome> {
+    const errbacks = this.body.embed.errbacks ?? [];
+    await callErrbacks(this.#app, errbacks, failedTask(this.request(), error), (message, thrown) => {
+      logger.error(message, thrown);
+    });
+    return { kind: 'ignore', ...this.#ran() };
   }
 
   #retry(retry: Retry, task: AnyTask): Outcome {

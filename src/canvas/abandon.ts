@@ -3,7 +3,7 @@ import type { SignatureJson } from '../message/message.ts';
 import { placementOf, text } from './freeze.ts';
 import type { Placement } from './freeze.ts';
 import { signaturesIn } from './links.ts';
-import type { CanvasNode } from './signature.ts';
+import type { CanvasNode, TaskNode } from './signature.ts';
 import { stepsOf } from './steps.ts';
 
 /** A task that will never run. */
@@ -23,7 +23,7 @@ export interface AbandonedMember {
 }
 
 /** Error callbacks of a task that would have run first. */
-export interface AbandonedErrbacks {
+export interface AbandonedErrbacks extends Pick<TaskNode, 'task' | 'args' | 'kwargs'> {
   readonly taskId: string;
   readonly errbacks: readonly SignatureJson[];
 }
@@ -88,7 +88,9 @@ function errbacksOf(node: CanvasNode): readonly AbandonedErrbacks[] {
   switch (node.kind) {
     case 'task': {
       const errbacks = signaturesIn(node.options['link_error']);
-      return errbacks.length === 0 ? [] : [{ taskId: text(node.options['task_id']) ?? '', errbacks }];
+      if (errbacks.length === 0) return [];
+      const { task, args, kwargs } = node;
+      return [{ task, args, kwargs, taskId: text(node.options['task_id']) ?? '', errbacks }];
     }
     case 'chain':
       return stepsOf(node).slice(0, 1).flatMap(errbacksOf);

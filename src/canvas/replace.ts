@@ -5,6 +5,7 @@ import { freeze } from './freeze.ts';
 import type { FreezeContext } from './freeze.ts';
 import { withErrback, withLink } from './links.ts';
 import type { CanvasNode } from './signature.ts';
+import { stampedBelow } from './stamps.ts';
 
 /** The task that is replaced. */
 export interface Replaced {
@@ -14,12 +15,13 @@ export interface Replaced {
   readonly groupIndex: number | null;
   /** How often it was replaced before. */
   readonly nesting: number;
+  readonly stamps: Readonly<Record<string, unknown>>;
   readonly embed: Embed;
 }
 
 export function replacementOf(node: CanvasNode, replaced: Replaced, context: FreezeContext): FollowUp {
-  const { id, rootId, group, groupIndex, nesting, embed } = replaced;
-  let linked = node.kind === 'group' ? accumulated(node) : node;
+  const { id, rootId, group, groupIndex, nesting, stamps, embed } = replaced;
+  let linked = stampedBelow(node.kind === 'group' ? accumulated(node) : node, stamps);
   for (const callback of embed.callbacks ?? []) linked = withLink(linked, callback);
   for (const errback of embed.errbacks ?? []) linked = withErrback(linked, errback);
   const placement = {

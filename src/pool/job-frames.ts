@@ -3,6 +3,7 @@ import { DecodeError } from '../core/errors.ts';
 import { readTable } from '../message/amqp-table.ts';
 import { jsonSerializer } from '../message/json.ts';
 import type { DeliveryInfo, TaskHeaders } from '../message/message.ts';
+import type { RemoteError } from '../message/outcome.ts';
 import { parseTaskHeaders, type ParsedHeaders } from '../message/protocol2.ts';
 import { scanTaskHeaders } from '../message/table-headers.ts';
 import type { Frame, Part } from './frames.ts';
@@ -74,14 +75,15 @@ function isAlike(a: Job, b: Job): boolean {
     a.ignoreResult === b.ignoreResult &&
     a.timeLimit === b.timeLimit &&
     a.softTimeLimit === b.softTimeLimit &&
-    a.hostname === b.hostname
+    a.hostname === b.hostname &&
+    a.failure === b.failure
   );
 }
 
 function contextOf(job: Job, reportMemory: boolean): JobContext {
   const { task, contentType, contentEncoding, compression, deliveryInfo, replyTo, hostname } = job;
-  const { ignoreResult, timeLimit, softTimeLimit } = job;
-  const rest = { ignoreResult, timeLimit, softTimeLimit };
+  const { ignoreResult, timeLimit, softTimeLimit, failure } = job;
+  const rest = { ignoreResult, timeLimit, softTimeLimit, failure };
   return {
     task,
     contentType,
@@ -201,6 +203,10 @@ class ArrivedJob implements TraceJob {
 
   get ignoreResult(): boolean {
     return this.#context.ignoreResult;
+  }
+
+  get failure(): RemoteError | undefined {
+    return this.#context.failure;
   }
 
   get deliveryInfo(): DeliveryInfo {

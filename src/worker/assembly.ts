@@ -11,6 +11,7 @@ import { COMMANDS } from './control/commands.ts';
 import { Panel } from './control/panel.ts';
 import type { WorkerView } from './control/panel.ts';
 import { fromUser } from './control/user-commands.ts';
+import { Errbacks } from './errbacks.ts';
 import { Following } from './following.ts';
 import { Holding } from './holding.ts';
 import { Prefetch } from './prefetch.ts';
@@ -119,7 +120,8 @@ function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, s
     logger,
   });
   const following = new Following({ app, hostname, signal: sending });
-  const workflow = new Workflow({ app, following, results, accept, logger });
+  const errbacks = new Errbacks({ app, pool, hostname, logger });
+  const workflow = new Workflow({ app, following, errbacks, results, accept, logger });
   const bad = new BadMessages({ accept, logger, results, workflow, state, events });
   const settlement = new Settlement({
     ...{ results, following, workflow, bad, log, events, logger },
@@ -132,6 +134,7 @@ function runnerOf({ app, options, accept, state, prefetch, taskEvents: events, s
     state,
     results,
     settlement,
+    errbacks,
     prefetch,
     log,
     events,

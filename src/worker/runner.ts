@@ -3,6 +3,7 @@ import { STARTED } from '../core/states.ts';
 import type { Outcome } from '../message/outcome.ts';
 import { encodePart } from '../message/registry.ts';
 import type { JobEvents, Pool, PoolProcess, StateUpdate } from '../pool/pool.ts';
+import type { Errbacks } from './errbacks.ts';
 import type { Holding } from './holding.ts';
 import type { Prefetch } from './prefetch.ts';
 import type { Request } from './request.ts';
@@ -18,6 +19,7 @@ export interface RunnerOptions {
   readonly state: WorkerState;
   readonly results: Results;
   readonly settlement: Settlement;
+  readonly errbacks: Errbacks;
   readonly prefetch: Prefetch;
   readonly log: TaskLog;
   readonly events: TaskEvents;
@@ -90,6 +92,7 @@ export class Runner {
       this.#submitted.delete(request);
       state.end();
     }
+    this.#options.errbacks.submitAgain(ids);
     const taken = [...unstarted, ...this.#waiting];
     this.#waiting.clear();
     return taken;

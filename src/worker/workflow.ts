@@ -18,6 +18,7 @@ import type { EncodedValue, RemoteError, ResultTuple } from '../message/outcome.
 import { decodeTaskBody, NO_EMBED } from '../message/protocol2.ts';
 import { DEFAULT_LIMITS, decodeValue } from '../message/registry.ts';
 import { errorRepr, fromRemoteError, toRemoteError } from '../message/remote-error.ts';
+import type { Errbacks } from './errbacks.ts';
 import type { Following, Origin } from './following.ts';
 import type { Request } from './request.ts';
 import type { Results } from './results.ts';
@@ -25,6 +26,7 @@ import type { Results } from './results.ts';
 export interface WorkflowOptions {
   readonly app: Celery;
   readonly following: Following;
+  readonly errbacks: Errbacks;
   readonly results: Results;
   /** Content types that may be decoded. */
   readonly accept: ReadonlySet<string>;
@@ -47,13 +49,15 @@ export interface Failure {
 export class Workflow {
   readonly #app: Celery;
   readonly #following: Following;
+  readonly #errbacks: Errbacks;
   readonly #results: Results;
   readonly #accept: ReadonlySet<string>;
   readonly #logger: Logger;
 
-  constructor({ app, following, results, accept, logger }: WorkflowOptions) {
+  constructor({ app, following, errbacks, results, accept, logger }: WorkflowOptions) {
     this.#app = app;
     this.#following = following;
+    this.#errbacks = errbacks;
     this.#results = results;
     this.#accept = accept;
     this.#logger = logger;
@@ -80,6 +84,7 @@ export class Workflow {
       group: headers.group,
       groupIndex: headers.group_index,
       nesting: headers.replaced_task_nesting,
+      stamps: headers.stamps,
       embed: embed === null ? NO_EMBED : (decodeValue(embed) as Embed),
     };
     const node = readSignature(decodeValue(replacement));
@@ -123,7 +128,8 @@ export class Workflow {
     await this.#end(request, embed.chord, { taskId: request.id, status, result: null, error });
     const rest = (embed.chain ?? []).map(readSignature).reverse();
     if (rest.length > 0) await this.#abandon(sequence(rest), failure, origin);
-    await this.#following.failure(embed.errbacks ?? [], request.id, origin);
+    const errbacks = await this.#errbacks.call(embed.errbacks ?? [], request.envelope, error);
+    await this.#following.failure(errbacks, request.id, origin);
   }
 
   async #end(request: EndedTask, chord: SignatureJson | null, member: ChordMember): Promise<void> {
@@ -163,9 +169,11 @@ export class Workflow {
   async #failBody(body: CanvasNode, groupId: string, error: RemoteError, origin: Origin): Promise<void> {
     this.#logger.error(`Chord '${groupId}' raised: ${errorRepr(fromRemoteError(error))}`);
     const { errbacks } = await this.#abandon(body, { error, status: FAILURE, isStored: true }, origin);
-    for (const { taskId, errbacks: mine } of errbacks) {
+    for (const each of errbacks) {
+      const { taskId } = each;
+      const toSend = await this.#errbacks.callOfUnsent(each, error);
       // In Celery, too, an error callback of a body that never ran belongs to no other task than that.
-      await this.#following.failure(mine, taskId, { ...origin, id: taskId, rootId: taskId });
+      await this.#following.failure(toSend, taskId, { ...origin, id: taskId, rootId: taskId });
     }
   }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Celery, chain, chord, group, Ignore, Reject } from '../../src/index.ts';
-import type { AnyResult } from '../../src/index.ts';
+import type { AnyResult, TaskRequest } from '../../src/index.ts';
 import { startWorker } from '../../src/testing/index.ts';
 import type { TestWorker } from '../../src/testing/index.ts';
 import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';
@@ -41,10 +41,28 @@ function tasksOf(app: Celery, seen: unknown[]) {
     note: app.task('note', (x: unknown) => {
       seen.push(x);
     }),
+    alarm: app.task('alarm', (request: TaskRequest, exc: Error, traceback: string | null, of = '') => {
+      seen.push([request.task, String(exc), exc.constructor.name, traceback?.split('\n')[0], of]);
+    }),
+    broken: app.task('broken', (request: TaskRequest, exc: Error): void => {
+      throw new RangeError(`an error callback that fails, after ${request.task} with ${exc.name}`);
+    }),
+    bound: app.task('bound', { bind: true }, (self, id: string, more = 0) => {
+      seen.push([self.request.parentId === id, self.request.args.length + more]);
+    }),
+    sends: app.task('sends', async (request: TaskRequest, exc: Error) => {
+      await app.tasks.get('child')?.delay(request.id, exc.name);
+    }),
+    child: app.task('child', { bind: true }, (self, parent: string, why: string) => {
+      seen.push(self.request.parentId === parent && why === 'TypeError');
+    }),
   };
 }
 
 type Tasks = ReturnType<typeof tasksOf>;
+/** What was seen of error callbacks: those that were called before those that were sent. */
+const rank = (seen: unknown): number => (Array.isArray(seen) ? (seen.length === 5 ? 0 : 2) : 1);
+
 /** A signature whose types are of no matter here. */
 interface Sendable {
   delay(): Promise<unknown>;
@@ -185,6 +203,64 @@ describe.each([
       { timeout: 15_000 },
     );
   });
+
+  const failure = (x: number, of = '') => [
+    'fail',
+    `TypeError: no ${x}`,
+    'TypeError',
+    `TypeError: no ${x}`,
+    of,
+  ];
+  it.each<[string, (t: Tasks) => Sendable, readonly unknown[]]>([
+    ['of a task', (t) => t.fail.s(1).onError(t.alarm.s()), [failure(1)]],
+    ['with an argument of its own', (t) => t.fail.s(1).onError(t.alarm.s('x')), [failure(1, 'x')]],
+    [
+      'of a group',
+      (t) => group(t.fail.s(1), t.add.s(1, 1), t.fail.s(2)).onError(t.alarm.s()),
+      [failure(1), failure(2)],
+    ],
+    ['of a chain', (t) => chain(t.add.s(1, 1), t.fail.s(), t.add.s(1)).onError(t.alarm.s()), [failure(2)]],
+    [
+      'of a body',
+      (t) => chord([t.fail.s(1), t.add.s(1, 1)], t.sum.s()).onError(t.alarm.s()),
+      [
+        [
+          'sum',
+          expect.stringMatching(/^ChordError: Dependency .* raised TypeError\('no 1'\)$/),
+          'ChordError',
+          expect.any(String),
+          '',
+        ],
+      ],
+    ],
+    [
+      'of a task that nobody knows',
+      (t) => chain(t.nobody.clone(), t.add.s(1)).onError(t.alarm.s()),
+      [['nobody', 'NotRegistered: nobody', 'NotRegistered', expect.any(String), '']],
+    ],
+    [
+      'beside one that fails, one that takes self, and one that takes the id',
+      (t) => t.fail.s(1).onError(t.broken.s()).onError(t.bound.s()).onError(t.alarm.s()).onError(t.note.s()),
+      [failure(1), expect.any(String), [true, 1]],
+    ],
+    ['that calls a task, whose parent is the failed one', (t) => t.fail.s(1).onError(t.sends.s()), [true]],
+  ])(
+    'error callback that takes the request, the error and the traceback: %s',
+    { timeout: 30_000 },
+    async (_, make, expected) => {
+      seen.length = 0;
+      const result = (await make(tasks).delay()) as AnyResult;
+      await result.get({ timeout: 20, propagate: false });
+      const sorted = (): unknown[] =>
+        [...seen].sort((a, b) => rank(a) - rank(b) || String(a).localeCompare(String(b)));
+      await vi.waitFor(
+        () => {
+          expect(sorted()).toEqual(expected);
+        },
+        { timeout: 15_000 },
+      );
+    },
+  );
 
   it('callbacks of a chain, a chord and a group', { timeout: 30_000 }, async () => {
     seen.length = 0;

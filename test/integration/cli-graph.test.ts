@@ -1,12 +1,15 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Celery } from '../../src/index.ts';
+import { Celery, chain, group } from '../../src/index.ts';
 import { errorMeta, resultMeta } from '../contract/backend-suite.ts';
 import { runCli } from '../support/cli.ts';
 import type { CliResult } from '../support/cli.ts';
 import { createProject } from '../support/project.ts';
 import type { Project } from '../support/project.ts';
+
+const hasGraphviz = spawnSync('dot', ['-V']).status === 0;
 
 let project: Project;
 beforeAll(async () => {
@@ -46,6 +49,23 @@ describe('celery-ts graph', () => {
   it('says what has not ended', async () => {
     const { stderr, code } = await graph('result unknown');
     expect([code, stderr]).toEqual([1, expect.stringMatching(/not ended yet.*--intermediate/)]);
+  });
+
+  it('draws a canvas as its own graph() does, and as a picture that Graphviz makes of it', async () => {
+    await using app = new Celery('graph', { broker: 'memory://' });
+    const [add, sum] = [
+      app.task('add', (x: number, y: number) => x + y),
+      app.task('sum', (x: number[]) => x),
+    ];
+    const drawn = await chain(group(add.s(1, 1), add.s(2, 2)), sum.s().onError(add.s())).graph();
+    expect(drawn).toContain('"t2" -> "t3" [label="link_error"');
+    const input = JSON.stringify(chain(group(add.s(1, 1), add.s(2, 2)), sum.s().onError(add.s())));
+    expect((await graph('canvas', { input })).stdout.trim()).toBe(drawn);
+    if (!hasGraphviz) return;
+    expect((await graph('canvas -o real.svg', { input })).code).toBe(0);
+    const picture = readFileSync(join(project.folder, 'real.svg'), 'utf8');
+    expect(picture).toContain('<svg');
+    expect(picture.match(/>add</g)).toHaveLength(3);
   });
 
   it('draws a canvas that is piped in, into a file and as a picture', async () => {

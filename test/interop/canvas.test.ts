@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { AnyResult, SignatureJson } from '../../src/index.ts';
+import type { ResultTuple } from '../../src/message/outcome.ts';
 import { Cluster } from '../support/interop-cluster.ts';
 import { python } from '../support/python.ts';
 import { hasRedis, RedisServer } from '../support/redis.ts';
@@ -73,9 +74,15 @@ const SHAPES: readonly (readonly [name: string, shape: Shape, result: unknown, r
     ['a group as callback', (t) => linked(t('a', 1), group(t('b'), t('c'))), 'a(1)'],
   ];
 
-/** What notes say of a run: each label with the labels of its root and its parent, and its place. */
-function family(notes: readonly unknown[], races: readonly string[]): Record<string, unknown> {
-  const nodes = notes.map((each) => (each as [string, [string, string, string, string | null, unknown]])[1]);
+type Node = readonly [label: string, id: string, root: string, parent: string | null, index: unknown];
+type Children = readonly (readonly string[])[];
+
+/** What a run is: each label with the labels of its root, its parent and its children, and its place. */
+function family(
+  nodes: readonly Node[],
+  races: readonly string[],
+  children: ReadonlyMap<string, Children>,
+): Record<string, unknown> {
   const labels = new Map(nodes.map(([label, id]) => [id, label]));
   const seenFrom = (label: string, id: string | null): string | undefined => {
     const other = labels.get(id ?? '');
@@ -84,12 +91,22 @@ function family(notes: readonly unknown[], races: readonly string[]): Record<str
     );
   };
   return Object.fromEntries(
-    nodes.map(([label, , root, parent, index]) => [
+    nodes.map(([label, id, root, parent, index]) => [
       label,
-      { root: seenFrom(label, root), parent: seenFrom(label, parent), index },
+      {
+        ...{ root: seenFrom(label, root), parent: seenFrom(label, parent), index },
+        children: children.get(id)?.map((ids) => ids.map((child) => labels.get(child) ?? '?').join('')),
+      },
     ]),
   );
 }
+
+/** Ids of a child: of a group those of its members. */
+function idsOf([[id], members]: ResultTuple): string[] {
+  return members === null ? [id] : members.flatMap(idsOf);
+}
+
+const nodesOf = (notes: readonly unknown[]): Node[] => notes.map((each) => (each as [string, Node])[1]);
 
 /** How many tasks a shape has. */
 function count(shape: Shape): number {
@@ -149,7 +166,16 @@ describe.runIf(hasRedis && python !== undefined)('canvases with Python', { timeo
       },
       { timeout: 15_000, interval: 20 },
     );
-    return { result, family: family(cluster.notes().slice(before), races) };
+    const nodes = nodesOf(cluster.notes().slice(before));
+    const children = new Map<string, Children>();
+    for (const [, id] of nodes) children.set(id, await childrenOf(id));
+    return { result, family: family(nodes, races, children) };
+  }
+
+  /** What it has sent, which is known when its state is. */
+  async function childrenOf(id: string): Promise<Children> {
+    const stored = await vi.waitUntil(() => cluster.client.backend.fetch(id), { timeout: 15_000 });
+    return (stored.children ?? []).map(idsOf);
   }
 
   describe.each(SHAPES.map(([name, ...rest]) => [name, rest] as const))(

@@ -414,6 +414,15 @@ return noted(['py.note', [first.id, 'failed']], ['ts.note', [first.id, 'failed']
     true,
   ],
   [
+    'link_error that takes the request, the exception and the traceback: ours after ours, Python’s after Python’s',
+    `
+first = app.send_task('ts.fail', ['ValueError', 'x'], link_error=sig('ts.alarm', 'a'))
+second = app.send_task('py.fail', ['ValueError', 'y'], link_error=sig('py.alarm', 'b'))
+return noted(['ts.alarm', [first.id, 'ts.fail', 'ValueError', 'x', True, 'a']],
+             ['py.alarm', [second.id, 'py.fail', 'ValueError', 'y', True, 'b']])`,
+    true,
+  ],
+  [
     'link_error of a callback: after ours Python’s fails, and ours is told',
     `
 failing = app.signature('py.fail', args=('ValueError', 'late'), immutable=True).set(task_id=str(uuid.uuid4()))

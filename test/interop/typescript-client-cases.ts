@@ -410,6 +410,22 @@ const callbacks: Case[] = [
     undefined,
   ],
   [
+    'linkError that takes the request, the error and the traceback: Python’s after Python’s, ours after ours',
+    async (cluster) => {
+      const first = await send(cluster, 'py.fail', ['ValueError', 'x'], {
+        linkError: signature('py.alarm', 'a'),
+      });
+      const second = await send(cluster, 'ts.fail', ['ValueError', 'y'], {
+        linkError: signature('ts.alarm', 'b'),
+      });
+      await Promise.all([
+        cluster.noted(['py.alarm', [first.id, 'py.fail', 'ValueError', 'x', true, 'a']]),
+        cluster.noted(['ts.alarm', [second.id, 'ts.fail', 'ValueError', 'y', true, 'b']]),
+      ]);
+    },
+    undefined,
+  ],
+  [
     'a callback’s result comes to the caller',
     async (cluster) => {
       const taskId = crypto.randomUUID();

@@ -63,7 +63,9 @@ export const revokeByStampedHeaders: ControlCommand = {
       return { ok: `headers ${shown} flagged as revoked, but not terminated` };
     }
     const matched = new Map<string, Set<unknown>>();
-    for (const request of [...state.active.values()]) {
+    // One that a process is about to get is met as well, as by its id.
+    for (const request of [...state.reserved]) {
+      if (placeOf(worker, request) === 'held') continue;
       for (const [header, value] of Object.entries(headers)) {
         const values = listOf(request.headers.stamps[header]).filter((stamp) =>
           listOf(value).includes(stamp),

@@ -10,6 +10,9 @@ import type { ResultMeta } from '../../../src/message/result-meta.ts';
 import { buildTaskMessage, parseTaskHeaders } from '../../../src/message/protocol2.ts';
 import { acceptedTypes, decodeBody, encodeValue } from '../../../src/message/registry.ts';
 import type { Delivery } from '../../../src/transport/transport.ts';
+import { createTracer } from '../../../src/app/trace.ts';
+import { createSoloPool } from '../../../src/pool/solo.ts';
+import { Errbacks } from '../../../src/worker/errbacks.ts';
 import { BadMessages } from '../../../src/worker/bad-messages.ts';
 import { Following } from '../../../src/worker/following.ts';
 import { Request } from '../../../src/worker/request.ts';
@@ -78,7 +81,9 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
   );
   const { signal } = new AbortController();
   const following = new Following({ app, hostname: 'celery@here', signal });
-  const workflow = new Workflow({ app, following, results, accept, logger });
+  const pool = createSoloPool({ tracer: createTracer(app, { logger }), logger });
+  const errbacks = new Errbacks({ app, pool, hostname: 'celery@here', logger });
+  const workflow = new Workflow({ app, following, errbacks, results, accept, logger });
   const bad = new BadMessages({ accept, logger, results, workflow, state, events });
   const settlement = new Settlement({
     ...{ results, following, workflow, bad, log: new TaskLog(logger), events, logger },

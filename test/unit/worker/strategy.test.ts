@@ -6,6 +6,9 @@ import type { Envelope } from '../../../src/message/message.ts';
 import { buildTaskMessage } from '../../../src/message/protocol2.ts';
 import { acceptedTypes } from '../../../src/message/registry.ts';
 import type { Delivery } from '../../../src/transport/transport.ts';
+import { createTracer } from '../../../src/app/trace.ts';
+import { createSoloPool } from '../../../src/pool/solo.ts';
+import { Errbacks } from '../../../src/worker/errbacks.ts';
 import { BadMessages } from '../../../src/worker/bad-messages.ts';
 import type { Request } from '../../../src/worker/request.ts';
 import { Following } from '../../../src/worker/following.ts';
@@ -32,7 +35,9 @@ function scene() {
     new EventDispatcher(app, { hostname: 'celery@x', taskEvents: false, logger }),
   );
   const following = new Following({ app, hostname: 'celery@x', signal: new AbortController().signal });
-  const workflow = new Workflow({ app, following, results, accept, logger });
+  const pool = createSoloPool({ tracer: createTracer(app, { logger }), logger });
+  const errbacks = new Errbacks({ app, pool, hostname: 'celery@x', logger });
+  const workflow = new Workflow({ app, following, errbacks, results, accept, logger });
   const received: Request[] = [];
   const strategies = new Strategies(app.tasks.values(), {
     accept,
