@@ -5,6 +5,7 @@ import { BackendError, ChordError, OperationalError } from '../core/errors.ts';
 import type { RemoteError, ResultTuple } from '../message/outcome.ts';
 import { decodeValue } from '../message/registry.ts';
 import { errorRepr, fromRemoteError, toRemoteError } from '../message/remote-error.ts';
+import type { CanvasNode } from './signature.ts';
 import type { ChordStart } from './start.ts';
 
 /** What becomes of a chord whose members have all ended: its body is called with their values, or fails with a `ChordError`. */
@@ -84,6 +85,20 @@ function valueOf({ result }: Pick<ChordMember, 'result'>): unknown {
 function dependencyError({ taskId, error }: Pick<ChordMember, 'taskId' | 'error'>): ChordError {
   const cause = error === null ? undefined : fromRemoteError(error);
   return new ChordError(`Dependency ${taskId} raised ${errorRepr(cause)}`, { cause });
+}
+
+/** Ids of the tasks of a body that run first: those that are sent when it is called. */
+export function firstIds(body: CanvasNode): readonly string[] {
+  switch (body.kind) {
+    case 'task':
+      return [body.options['task_id']].filter((id) => typeof id === 'string');
+    case 'chain':
+      return body.tasks.slice(0, 1).flatMap(firstIds);
+    case 'group':
+      return body.tasks.flatMap(firstIds);
+    case 'chord':
+      return body.header.tasks.flatMap(firstIds);
+  }
 }
 
 function failedWith(error: ChordError): ChordVerdict {

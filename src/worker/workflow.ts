@@ -1,13 +1,13 @@
 import type { Celery } from '../app/celery.ts';
 import { abandoned } from '../canvas/abandon.ts';
 import type { AbandonedMember } from '../canvas/abandon.ts';
-import { endMember } from '../canvas/chord-end.ts';
+import { endMember, firstIds } from '../canvas/chord-end.ts';
 import type { ChordVerdict } from '../canvas/chord-end.ts';
 import { replacementOf } from '../canvas/replace.ts';
 import { readSignature } from '../canvas/signature.ts';
 import type { CanvasNode } from '../canvas/signature.ts';
 import { sequence } from '../canvas/steps.ts';
-import type { ChordMember } from '../backend/chord.ts';
+import type { ChordMember, ChordPart } from '../backend/chord.ts';
 import { BackendError, ChordError, OperationalError } from '../core/errors.ts';
 import type { Ignore, Reject } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
@@ -34,7 +34,8 @@ export interface WorkflowOptions {
 }
 
 /** What is asked of a task that has ended. */
-export type EndedTask = Pick<Request, 'id' | 'label' | 'headers' | 'envelope'>;
+export type EndedTask = Pick<Request, 'id' | 'label' | 'headers' | 'envelope'> &
+  Partial<Pick<Request, 'delivery'>>;
 
 /** How a task ended that has failed, for those who wait for it. */
 export interface Failure {
@@ -135,10 +136,12 @@ export class Workflow {
   async #end(request: EndedTask, chord: SignatureJson | null, member: ChordMember): Promise<void> {
     const { group, group_index: groupIndex } = request.headers;
     if (chord === null || group === null) return;
-    await this.#count({ ...member, groupId: group, groupIndex }, chord, this.#following.originOf(request));
+    const part = { ...member, groupId: group, groupIndex };
+    await this.#count(part, chord, this.#following.originOf(request), request.delivery?.redelivered === true);
   }
 
-  async #count(part: Parameters<typeof endMember>[1], chord: SignatureJson, origin: Origin): Promise<void> {
+  /** @param comesAgain - the message of the member was delivered before */
+  async #count(part: ChordPart, chord: SignatureJson, origin: Origin, comesAgain: boolean): Promise<void> {
     const { backend } = this.#app;
     if (!backend.can.chords) {
       this.#logger.error(
@@ -148,8 +151,16 @@ export class Workflow {
     }
     const verdict = await endMember(backend, part);
     if (verdict === undefined) return;
-    await this.#finish(readSignature(chord), part.groupId, verdict, origin);
+    const body = readSignature(chord);
+    const isSent = comesAgain && verdict.kind === 'values' && (await this.#hasState(firstIds(body)));
+    if (!isSent) await this.#finish(body, part.groupId, verdict, origin);
     await backend.endChord(part.groupId);
+  }
+
+  /** Whether one of these tasks has run, or runs: whoever sent it died before it could say so. */
+  async #hasState(ids: readonly string[]): Promise<boolean> {
+    for (const id of ids) if ((await this.#app.backend.fetch(id)) !== undefined) return true;
+    return false;
   }
 
   async #finish(body: CanvasNode, groupId: string, verdict: ChordVerdict, origin: Origin): Promise<void> {
@@ -187,6 +198,6 @@ export class Workflow {
 
   #endAbandoned(member: AbandonedMember, { error, status }: Failure, origin: Origin): Promise<void> {
     const { taskId, groupId, groupIndex, chord } = member;
-    return this.#count({ taskId, groupId, groupIndex, status, result: null, error }, chord, origin);
+    return this.#count({ taskId, groupId, groupIndex, status, result: null, error }, chord, origin, false);
   }
 }

@@ -22,6 +22,7 @@ import { WorkerState } from '../../../src/worker/state.ts';
 import { TaskEvents } from '../../../src/worker/task-events.ts';
 import { TaskLog } from '../../../src/worker/task-log.ts';
 import { Workflow } from '../../../src/worker/workflow.ts';
+import { resultMeta } from '../../contract/backend-suite.ts';
 import { LogLines } from '../../support/log-lines.ts';
 
 const accept = acceptedTypes(['json']);
@@ -89,12 +90,12 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
     ...{ results, following, workflow, bad, log: new TaskLog(logger), events, logger },
     stopping: state.stopSignal,
   });
-  const again = (): Request =>
+  const again = (redelivered = false): Request =>
     new Request({
       options: task.options,
       ...parseTaskHeaders(envelope.headers),
       envelope,
-      delivery: recorded(envelope, verdicts),
+      delivery: { ...recorded(envelope, verdicts), redelivered },
       session: { open: true },
       etaMs: undefined,
       compression: undefined,
@@ -523,6 +524,25 @@ describe('what follows', () => {
     expect(stored[0]?.children?.map(([, members]) => members?.length)).toEqual([undefined, 2, undefined]);
     expect(stored[0]?.children).toContainEqual([['step-2', null], null]);
     expect(verdicts).toEqual(['store SUCCESS', 'ack']);
+  });
+
+  test.each([
+    ['has no state yet', false, true, 2],
+    ['has run', true, true, 1],
+    ['has run, but nobody has died', true, false, 2],
+  ])('the body of a chord whose last member comes again: it %s', async (_, hasRun, redelivered, bodies) => {
+    const member = { group: 'group', groupIndex: 0 };
+    const { app, again, settlement } = scene({ task: late, message: member });
+    const chord = signature('tasks.body', [], { options: { task_id: 'body' } });
+    const outcome = { ...outcomes.success, embed: embed({ chord }) };
+    for (const delivered of [false, redelivered]) {
+      // The second time the worker died before it could note that it had sent the body.
+      await app.backend.startChord('group', 1);
+      await settlement.settle(again(delivered), outcome, 1);
+      if (hasRun) await app.backend.store(resultMeta('body', 'SUCCESS', 5));
+    }
+    const messages = await sent(app);
+    expect(messages.map(({ headers }) => headers.id)).toEqual(Array.from({ length: bodies }, () => 'body'));
   });
 
   test('error callbacks get the id of the failed task; the chain ends', async () => {
