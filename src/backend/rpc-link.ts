@@ -34,6 +34,8 @@ export class RpcLink implements AsyncDisposable {
   readonly #life = new AbortController();
   /** The one in use or being opened. */
   #session: Promise<Session> | undefined;
+  /** The same, once it is open. */
+  #current: Session | undefined;
   #listen = false;
   #reconnecting: Promise<void> | undefined;
 
@@ -47,7 +49,12 @@ export class RpcLink implements AsyncDisposable {
     return this.#life.signal;
   }
 
-  /** The open channel. @throws {OperationalError} when the broker cannot be reached or the link is closed */
+  /** The open channel, if there is one. */
+  get openChannel(): Channel | undefined {
+    return this.#current?.channel;
+  }
+
+  /** The open channel, opened if need be. @throws {OperationalError} when the broker cannot be reached or the link is closed */
   async channel(): Promise<Channel> {
     return (await this.#open()).channel;
   }
@@ -70,7 +77,9 @@ export class RpcLink implements AsyncDisposable {
   #open(): Promise<Session> {
     if (this.#session !== undefined) return this.#session;
     const opening = this.#connect(() => {
-      if (this.#session === opening) this.#session = undefined;
+      if (this.#session !== opening) return;
+      this.#session = undefined;
+      this.#current = undefined;
     });
     this.#session = opening;
     return opening;
@@ -84,11 +93,14 @@ export class RpcLink implements AsyncDisposable {
       const connection = own.own(await this.#transport.connect(this.#life.signal));
       const channel = own.own(await connection.openChannel());
       const session: Session = { channel, own };
+      let isLost = false as boolean;
       void Promise.race([connection.closed, channel.closed]).then(() => {
+        isLost = true;
         drop();
         return this.#lost(session);
       });
       if (this.#listen) await this.#listenOn(session);
+      if (!isLost) this.#current = session;
       return session;
     } catch (error) {
       // Not before the caller has noted what it opens.

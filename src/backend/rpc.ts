@@ -88,14 +88,27 @@ class RpcBackend implements ResultBackend {
     if (reply === undefined) return;
     const envelope = this.#envelope(meta, reply.correlationId);
     try {
-      await this.#retry(async () => {
-        const channel = await this.#link.channel();
-        await channel.publish(envelope, '', reply.replyTo);
-      }, STORE_RETRY);
+      await this.#send(envelope, reply.replyTo);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new BackendStoreError(`The result of ${meta.taskId} could not be sent: ${why}`, { cause: error });
     }
+  }
+
+  async #send(envelope: Envelope, replyTo: string): Promise<void> {
+    const open = this.#link.openChannel;
+    if (open !== undefined) {
+      try {
+        await open.publish(envelope, '', replyTo);
+        return;
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+      }
+    }
+    await this.#retry(async () => {
+      const channel = await this.#link.channel();
+      await channel.publish(envelope, '', replyTo);
+    }, STORE_RETRY);
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- a failure must reject, not throw
