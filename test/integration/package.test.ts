@@ -245,6 +245,9 @@ export default defineConfig({ task_serializr: 'json' });
   it.each([
     ['module', { module: 'nodenext' }],
     ['commonjs', { module: 'nodenext' }],
+    ['module', { module: 'node16' }],
+    ['commonjs', { module: 'node16' }],
+    ['commonjs', { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true }],
     ['module', { module: 'esnext', moduleResolution: 'bundler' }],
     ['commonjs', { module: 'preserve', moduleResolution: 'bundler' }],
   ])('check in a project of type %s with %j', async (type, options) => {
