@@ -73,6 +73,8 @@ export { AsyncResult } from './app/result.ts';
 export type { ResultTuple } from './message/outcome.ts';
 export type { Route, RouteFunction } from './app/routes.ts';
 export type { SecurityOptions } from './app/security.ts';
+export type { ConnectOptions, Receiver, Sender, Signal } from './app/signal.ts';
+export * as signals from './app/signals.ts';
 export { Signature } from './app/signature.ts';
 export type { SignatureHost, SignatureOptions } from './app/signature.ts';
 export type { AcceptedBy, Accepting, AnySignature, HandleOf, ResultOf } from './app/signature-types.ts';

@@ -10,6 +10,8 @@ import type { ApplyOptions } from './options.ts';
 import { checkArguments } from './parameters.ts';
 import { AsyncResult } from './result.ts';
 import type { ResultHost } from './result-options.ts';
+import type { PublishEvent } from './signals.ts';
+import { afterTaskPublish, beforeTaskPublish } from './signals.ts';
 import type { AnyTask } from './task.ts';
 
 /** One call on its way out. */
@@ -52,7 +54,9 @@ export async function sendCall(request: SendRequest, host: SendHost): Promise<As
   const isAnsweredHere = backend.can.shared || call.message.properties.replyTo === backend.replyTo;
   // Before the message leaves: a fast worker answers before the broker confirms.
   if (!call.ignoreResult && isAnsweredHere) await backend.expect(call.id);
+  if (beforeTaskPublish.isConnected) await beforeTaskPublish.send(publishEvent(request, call));
   await app.producer.publish(call.message, call.target, call.publish);
+  if (afterTaskPublish.isConnected) await afterTaskPublish.send(publishEvent(request, call));
   if (app.settings.task_send_sent_event) tellSent(app, call, origin);
   remember(call, result);
   return result;
@@ -86,6 +90,13 @@ async function decide(
     { settings, router, backend, origin, oid },
   );
   return { call, backendUrl };
+}
+
+function publishEvent({ name, args, options }: SendRequest, call: PreparedCall): PublishEvent {
+  const { id, message, target } = call;
+  const { exchange, routingKey } = target;
+  const { headers } = message;
+  return { sender: name, taskId: id, args, kwargs: options.kwargs ?? {}, headers, exchange, routingKey };
 }
 
 /** Tells monitors of the call, which has left: what goes wrong with that is no matter of the caller. */

@@ -23,7 +23,10 @@ import { toSnakeCase } from './option-names.ts';
 import { bindArguments } from './parameters.ts';
 import type { TaskRequest } from './request.ts';
 import { signatureList } from './signature-options.ts';
+import { taskPrerun } from './signals.ts';
 import type { AnyTask } from './task.ts';
+import type { ToldRun } from './task-signals.ts';
+import { isEndTold, tellEnd, tellStart } from './task-signals.ts';
 
 /** What the tracer needs of a job. */
 export interface TraceJob {
@@ -69,9 +72,8 @@ export interface TracerOptions {
 export function createTracer(app: Celery, options: TracerOptions): Tracer {
   const { settings } = app;
   const accept = acceptedTypes(settings.accept_content);
-  return async (job, hooks) => {
-    const startMs = performance.now();
-    const run = new Run(app, job, startMs);
+  const attempt = async (run: Run, hooks: TraceHooks): Promise<Outcome> => {
+    const { job } = run;
     try {
       run.body = decodeTaskBody(bodyOf(job), accept, DEFAULT_LIMITS);
       if (job.failure !== undefined) return await run.callErrbacks(job.failure, options.logger);
@@ -79,8 +81,16 @@ export function createTracer(app: Celery, options: TracerOptions): Tracer {
       if (task === undefined) throw new NotRegistered(job.task);
       return await execute(run, task, { app, task, logger: options.logger, hooks });
     } catch (error) {
+      if (run.told !== undefined) run.told.value = error;
       return run.afterFailure(run.failure(error, false), options.logger);
     }
+  };
+  return async (job, hooks) => {
+    const run = new Run(app, job, performance.now());
+    const outcome = await attempt(run, hooks);
+    const { told } = run;
+    if (told !== undefined && isEndTold()) await tellEnd(told, outcome, options.logger);
+    return outcome;
   };
 }
 
@@ -101,15 +111,20 @@ interface Surroundings {
 async function execute(run: Run, task: AnyTask, surroundings: Surroundings): Promise<Outcome> {
   const self = new RunContext(() => run.request(), new HookedHost(surroundings));
   const inherited = new Inherited(run, self);
+  const told = new Told(task, self);
+  run.told = told;
+  if (taskPrerun.isConnected) await tellStart(task, self.request, surroundings.logger);
   let value: unknown;
   try {
     const called = runningTask.run(inherited, () => call(task, self, run.body));
     value = await (surroundings.hooks.guard?.(called) ?? called);
   } catch (error) {
-    const outcome = run.ended(autoretry(cause(error, surroundings.hooks), self, task.options), task);
+    told.value = autoretry(cause(error, surroundings.hooks), self, task.options);
+    const outcome = run.ended(told.value, task);
     if (outcome.kind !== 'failure') return outcome;
     return runningTask.run(inherited, () => run.afterFailure(outcome, surroundings.logger));
   }
+  told.value = value;
   return run.success(value, task);
 }
 
@@ -188,12 +203,30 @@ type Failure = Extract<Outcome, { kind: 'failure' }>;
 
 type Ran = Pick<Extract<Outcome, { kind: 'success' }>, 'seconds' | 'children' | 'embed' | 'call'>;
 
+/** What receivers of signals are told of a run that has begun. */
+class Told implements ToldRun {
+  readonly task: AnyTask;
+  value: unknown;
+  readonly #self: RunContext;
+
+  constructor(task: AnyTask, self: RunContext) {
+    this.task = task;
+    this.#self = self;
+  }
+
+  get request(): TaskRequest {
+    return this.#self.request;
+  }
+}
+
 /** One run and the outcomes it can have. */
 class Run {
   readonly job: TraceJob;
   readonly children: ResultTuple[] = [];
   /** Empty until the message is decoded. */
   body: TaskBody = { args: [], kwargs: {}, embed: NO_EMBED };
+  /** Undefined until the task is about to run. */
+  told: Told | undefined;
   readonly #app: Celery;
   readonly #startMs: number;
   /** What it failed with. */

@@ -23,7 +23,7 @@ export interface PoolSetup {
 
 /** The pool of `worker_pool`, which `-P` has set. */
 export async function createPool(setup: PoolSetup): Promise<Pool> {
-  const { opened, logger } = setup;
+  const { opened, logger, hostname } = setup;
   const { worker_pool: name } = opened.app.settings;
   switch (poolKind(name)) {
     case 'prefork':
@@ -38,7 +38,9 @@ export async function createPool(setup: PoolSetup): Promise<Pool> {
         import('../app/trace.ts'),
         import('../pool/solo.ts'),
       ]);
-      return createSoloPool({ tracer: createTracer(opened.app, { logger }), logger });
+      const { app } = opened;
+      const event = { sender: hostname, app, pid: process.pid };
+      return createSoloPool({ tracer: createTracer(app, { logger }), logger, event });
     }
     default:
       throw new ImproperlyConfigured(`worker_pool: ${poolProblem(name)}`);

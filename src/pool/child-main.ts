@@ -4,6 +4,8 @@
 import { Socket } from 'node:net';
 import type { Celery } from '../app/celery.ts';
 import { applyConfig, importTasks, loadApp } from '../app/loader.ts';
+import { workerProcessInit, workerProcessShutdown } from '../app/signals.ts';
+import type { ProcessEvent } from '../app/signals.ts';
 import type { Tracer } from '../app/trace.ts';
 import { createTracer } from '../app/trace.ts';
 import { prepareModule } from '../app/user-module.ts';
@@ -27,6 +29,8 @@ const CLOSE_TIMEOUT_MS = 3_000;
 
 interface Loaded {
   readonly app: Celery;
+  /** What receivers of signals are told of this process. */
+  readonly event: ProcessEvent;
   readonly runs: ChildRuns;
 }
 
@@ -125,7 +129,9 @@ class Child {
       if (init.redirectStdouts) this.#output = redirectOutput(logger, init.redirectLevel);
       await this.#prepared;
       const app = await loadTasks(init);
-      this.#loaded = { app, runs: this.#createRuns(createTracer(app, { logger }), isConcurrent) };
+      const event = { sender: init.hostname, app, pid: process.pid };
+      await workerProcessInit.send(event, logger);
+      this.#loaded = { app, event, runs: this.#createRuns(createTracer(app, { logger }), isConcurrent) };
       this.#send({ kind: 'ready', tasks: [...app.tasks.keys()] });
     } catch (error) {
       await this.#failToLoad(error);
@@ -188,6 +194,7 @@ class Child {
       exit(0);
     }, CLOSE_TIMEOUT_MS);
     try {
+      if (this.#loaded !== undefined) await workerProcessShutdown.send(this.#loaded.event, this.#logger);
       await this.#loaded?.app.close();
       await this.#writer.sent();
     } catch (error) {

@@ -1,4 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
+import type { ProcessEvent } from '../app/signals.ts';
+import { workerProcessInit, workerProcessShutdown } from '../app/signals.ts';
 import type { Tracer } from '../app/trace.ts';
 import { SoftTimeLimitExceeded, Terminated, ValueError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
@@ -10,6 +12,8 @@ import type { Job, JobEvents, Pool } from './pool.ts';
 export interface SoloOptions {
   readonly tracer: Tracer;
   readonly logger: Logger;
+  /** What receivers of `workerProcessInit` and `workerProcessShutdown` are told; without it they are not. */
+  readonly event?: ProcessEvent;
 }
 
 /**
@@ -47,11 +51,11 @@ class Solo implements Pool {
     return this.#running === undefined && this.#waiting.length === 0 ? 1 : 0;
   }
 
-  start(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      signal.throwIfAborted();
-      resolve();
-    });
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { event, logger } = this.#options;
+    if (event !== undefined) await workerProcessInit.send(event, logger);
+    signal.throwIfAborted();
   }
 
   submit(job: Job, events: JobEvents): Promise<Outcome> {
@@ -96,6 +100,8 @@ class Solo implements Pool {
     this.#isStopping = true;
     this.takeWaiting();
     await this.drained();
+    const { event, logger } = this.#options;
+    if (event !== undefined) await workerProcessShutdown.send(event, logger);
   }
 
   /** Gives up what runs: its outcome is `lost`, although its code goes on until the process ends. */

@@ -43,9 +43,11 @@ export interface TestWorker extends AsyncDisposable {
 export async function startWorker(app: Celery, options: TestWorkerOptions = {}): Promise<TestWorker> {
   await app.ready();
   const logger = options.loglevel === undefined ? nullLogger : stderrLogger(app, options.loglevel);
+  const hostname = nodename(options.hostname, hostOfMachine());
+  const event = { sender: hostname, app, pid: process.pid };
   const worker = new Worker(app, {
-    hostname: nodename(options.hostname, hostOfMachine()),
-    pool: createSoloPool({ tracer: createTracer(app, { logger }), logger }),
+    hostname,
+    pool: createSoloPool({ tracer: createTracer(app, { logger }), logger, event }),
     logger,
     ...(options.queues !== undefined && { queues: options.queues }),
   });

@@ -61,7 +61,7 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
     logger,
   });
   const events = eventsOf(app, options, state);
-  const taskEvents = new TaskEvents(events.dispatcher);
+  const taskEvents = new TaskEvents(events.dispatcher, options.logger);
   const common = { app, options, accept, state, prefetch, events, taskEvents, sending: assembly.sending };
   const { runner, bad } = runnerOf(common);
   const holding = holdingOf(runner, common);

@@ -1,5 +1,8 @@
 import { constants } from 'node:os';
 import type { EventDispatcher } from '../app/event-dispatcher.ts';
+import type { MessageEvent } from '../app/signals.ts';
+import { taskReceived, taskRevoked } from '../app/signals.ts';
+import type { Logger } from '../core/logger.ts';
 import { pythonRepr } from '../core/python-repr.ts';
 import type { Outcome } from '../message/outcome.ts';
 import type { Request } from './request.ts';
@@ -8,15 +11,18 @@ type Ended<Kind extends Outcome['kind']> = Extract<Outcome, { kind: Kind }>;
 
 const SIGNALS: Readonly<Record<string, number>> = constants.signals;
 
-/** Tells monitors what becomes of tasks, when they are to know (`-E`, `enable_events`). */
+/** Tells monitors what becomes of tasks, when they are to know (`-E`, `enable_events`), and receivers of signals. */
 export class TaskEvents {
   readonly #dispatcher: EventDispatcher;
+  readonly #logger: Logger;
 
-  constructor(dispatcher: EventDispatcher) {
+  constructor(dispatcher: EventDispatcher, logger: Logger) {
     this.#dispatcher = dispatcher;
+    this.#logger = logger;
   }
 
   received(request: Request): void {
+    if (taskReceived.isConnected) void taskReceived.send(messageEvent(request), this.#logger);
     if (!this.#isOn(request)) return;
     const { headers } = request;
     this.#dispatcher.send('task-received', {
@@ -59,12 +65,13 @@ export class TaskEvents {
 
   /** It will not run, or was ended while it ran by a signal. */
   revoked(request: Request, why: 'revoked' | 'expired' | { readonly signal: string }): void {
+    const terminated = typeof why === 'object';
+    const expired = why === 'expired';
+    if (taskRevoked.isConnected)
+      void taskRevoked.send({ ...messageEvent(request), terminated, expired }, this.#logger);
     if (!this.#isOn(request)) return;
-    this.#send('task-revoked', request, {
-      terminated: typeof why === 'object',
-      signum: typeof why === 'object' ? (SIGNALS[why.signal] ?? null) : null,
-      expired: why === 'expired',
-    });
+    const signum = terminated ? (SIGNALS[why.signal] ?? null) : null;
+    this.#send('task-revoked', request, { terminated, signum, expired });
   }
 
   /** Its message is given back or dropped; nothing is told of one that was acknowledged before. */
@@ -84,4 +91,16 @@ export class TaskEvents {
   #send(type: string, { id }: Request, fields: Readonly<Record<string, unknown>> = {}): void {
     this.#dispatcher.send(type, { uuid: id, ...fields });
   }
+}
+
+function messageEvent({ id, headers }: Request): MessageEvent {
+  return {
+    sender: headers.task,
+    taskId: id,
+    retries: headers.retries,
+    rootId: headers.root_id,
+    parentId: headers.parent_id,
+    argsrepr: headers.argsrepr,
+    kwargsrepr: headers.kwargsrepr,
+  };
 }

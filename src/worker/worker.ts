@@ -1,4 +1,6 @@
 import type { Celery } from '../app/celery.ts';
+import { workerInit, workerReady, workerShutdown, workerShuttingDown } from '../app/signals.ts';
+import type { WorkerEvent } from '../app/signals.ts';
 import { setMaxListeners } from 'node:events';
 import { deferred, sleep } from '../core/async.ts';
 import { OperationalError } from '../core/errors.ts';
@@ -91,16 +93,22 @@ export class Worker {
     if (this.#mode === undefined || (this.#mode === 'warm' && how === 'cold')) {
       this.#mode = how;
       this.#options.listener?.onStopping?.(how);
+      void workerShuttingDown.send({ ...this.#event, how }, this.#options.logger);
       if (how === 'cold') this.#cold.resolve(undefined);
       this.#stopping ??= this.#shutDown();
     }
     await this.finished;
   }
 
+  get #event(): WorkerEvent {
+    return { sender: this.hostname, app: this.#app };
+  }
+
   async #boot(): Promise<void> {
     const { pool, logger, listener } = this.#options;
     const { signal } = this.#booting;
     await this.#app.ready();
+    await workerInit.send(this.#event, logger);
     signal.throwIfAborted();
     const parts = assemble(this.#app, this.#options, {
       sending: this.#sending.signal,
@@ -133,6 +141,7 @@ export class Worker {
     signal.throwIfAborted();
     logger.info(`${this.hostname} ready.`);
     listener?.onReady?.();
+    void workerReady.send(this.#event, logger);
   }
 
   /** The worker cannot go on: says why, and shuts down warmly. */
@@ -161,6 +170,7 @@ export class Worker {
     } catch (error) {
       logger.error('The shutdown did not go as planned', error);
     }
+    await workerShutdown.send(this.#event, logger);
     this.#finished.resolve({
       how: this.#failure === undefined ? (this.#mode ?? 'warm') : 'failed',
       error: this.#failure,

@@ -79,6 +79,7 @@ function scene({ task: options = {}, message = {}, broken = false }: SceneOption
   const results = new Results({ backendFor, hostname: 'celery@here', extended: false, logger });
   const events = new TaskEvents(
     new EventDispatcher(app, { hostname: 'celery@here', taskEvents: false, logger }),
+    logger,
   );
   const { signal } = new AbortController();
   const following = new Following({ app, hostname: 'celery@here', signal });

@@ -33,6 +33,7 @@ function scene() {
   });
   const events = new TaskEvents(
     new EventDispatcher(app, { hostname: 'celery@x', taskEvents: false, logger }),
+    logger,
   );
   const following = new Following({ app, hostname: 'celery@x', signal: new AbortController().signal });
   const pool = createSoloPool({ tracer: createTracer(app, { logger }), logger });
