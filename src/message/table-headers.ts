@@ -1,3 +1,4 @@
+import { isEqual, KnownTexts } from './known-texts.ts';
 import type { TaskHeaders } from './message.ts';
 
 /** Celery's own headers that hold text, null or nothing; the first two are never missing. */
@@ -48,13 +49,6 @@ function indexOfName(bytes: Buffer, at: number, length: number): number {
   }
 }
 
-function isEqual(bytes: Buffer, at: number, expected: Buffer): boolean {
-  for (let index = 0; index < expected.length; index += 1) {
-    if (bytes[at + index] !== expected[index]) return false;
-  }
-  return true;
-}
-
 const INDEX = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Readonly<
   Record<TextName | (typeof OTHERS)[number], number>
 >;
@@ -85,6 +79,8 @@ export function scanTaskHeaders(bytes: Buffer): TaskHeaders | undefined {
   return headers.scan() ? headers : undefined;
 }
 
+/** Names of tasks. */
+const TASKS = new KnownTexts();
 const NO_PLACES: readonly number[] = TEXTS.flatMap(() => [0, 0]);
 const NO_LIMITS: TaskHeaders['timelimit'] = [null, null];
 const NO_STAMPS: TaskHeaders['stamps'] = {};
@@ -159,7 +155,7 @@ class TableHeaders implements TaskHeaders {
       if (at === -1) return false;
     }
     if (at !== bytes.length) return false;
-    this.task = knownText(bytes, this.#places[0] ?? 0, this.#places[1] ?? 0);
+    this.task = TASKS.text(bytes, this.#places[0] ?? 0, this.#places[1] ?? 0);
     this.id = this.#text(INDEX.id) ?? '';
     return this.task !== '' && this.id !== '';
   }
@@ -226,18 +222,4 @@ function isTwoNulls(bytes: Buffer, at: number): boolean {
 
 function isEmptyTable(bytes: Buffer, at: number): boolean {
   return at + 4 <= bytes.length && bytes.readUInt32BE(at) === 0;
-}
-
-/** Texts that come again and again, such as names of tasks: the same string each time. */
-const known: { readonly bytes: Buffer; readonly text: string }[] = [];
-const MOST_KNOWN = 16;
-
-function knownText(bytes: Buffer, start: number, end: number): string {
-  for (const each of known) {
-    if (each.bytes.length === end - start && isEqual(bytes, start, each.bytes)) return each.text;
-  }
-  const text = bytes.toString('utf8', start, end);
-  if (known.length >= MOST_KNOWN) known.shift();
-  known.push({ bytes: Buffer.from(text), text });
-  return text;
 }

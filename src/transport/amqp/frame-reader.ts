@@ -1,4 +1,5 @@
 import { DecodeError, ImproperlyConfigured } from '../../core/errors.ts';
+import { KnownTexts } from '../../message/known-texts.ts';
 
 /**
  * amqplib decodes each frame into objects, with views of the bytes before, in and behind it, and each header of a message into a
@@ -150,30 +151,4 @@ function properties(bytes: Buffer, start: number, names: KnownTexts): object {
     const length = bytes.readUInt32BE(skip(4));
     return new HeaderTable(bytes.subarray(skip(length), at));
   }
-}
-
-/** Short texts that nearly all deliveries share: names of queues and content types. */
-class KnownTexts {
-  readonly #known: { readonly bytes: Buffer; readonly text: string }[] = [];
-
-  text(bytes: Buffer, start: number, end: number): string {
-    if (start === end) return '';
-    const length = end - start;
-    for (const known of this.#known) {
-      if (known.bytes.length === length && isEqual(bytes, start, known.bytes)) return known.text;
-    }
-    const text = bytes.toString('utf8', start, end);
-    if (this.#known.length >= MOST_KNOWN) this.#known.shift();
-    this.#known.push({ bytes: Buffer.from(bytes.subarray(start, end)), text });
-    return text;
-  }
-}
-
-const MOST_KNOWN = 16;
-
-function isEqual(bytes: Buffer, at: number, expected: Buffer): boolean {
-  for (let index = 0; index < expected.length; index += 1) {
-    if (bytes[at + index] !== expected[index]) return false;
-  }
-  return true;
 }
