@@ -1,6 +1,7 @@
 import { AccessRefused, ImproperlyConfigured } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest.ts';
 import { maskUrl, parseUrl, splitUrls } from '../core/url.ts';
+import { readServer, serverUrl } from './amqp/server.ts';
 import type { Capabilities, Connection, Transport } from './transport.ts';
 
 /** How a broker connection is made; from the `broker_…` settings of the same names. */
@@ -20,11 +21,14 @@ export interface TransportOptions {
 /** One kind of broker: its code is loaded when the first connection is made. */
 interface Scheme {
   readonly can: Capabilities;
+  /** How its URL is shown, when not as it is with the password masked. */
+  shown?(url: string, options: TransportOptions): string;
   load(url: string, options: TransportOptions): Promise<Transport>;
 }
 
 const AMQP: Scheme = {
   can: { fanout: true, priority: true, expiration: true, shared: true },
+  shown: (url, options) => serverUrl(readServer(url, options)),
   load: async (url, options) => (await import('./amqp/transport.ts')).amqpTransport(url, options),
 };
 
@@ -92,7 +96,7 @@ class Broker implements Transport {
     const known = SCHEMES.get(scheme);
     if (known === undefined) throw unknownScheme(scheme);
     this.scheme = scheme;
-    this.url = maskUrl(url);
+    this.url = known.shown?.(url, options) ?? maskUrl(url);
     this.can = known.can;
     this.#load = () => known.load(url, options);
   }

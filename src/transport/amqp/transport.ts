@@ -7,19 +7,11 @@ import type { Capabilities, Connection, Transport } from '../transport.ts';
 import { AmqpConnection } from './connection.ts';
 import { connectError } from './errors.ts';
 import type { Management } from './management.ts';
+import { readServer, serverUrl, type Server } from './server.ts';
 
 /** RabbitMQ by `amqp://`, `pyamqp://` (the same) or `amqps://`. */
 export function amqpTransport(url: string, options: TransportOptions): Transport {
   return new AmqpTransport(url, options);
-}
-
-interface Server {
-  readonly user: string;
-  readonly password: string;
-  readonly host: string;
-  readonly port: number;
-  readonly vhost: string;
-  readonly tls: boolean;
 }
 
 class AmqpTransport implements Transport {
@@ -36,7 +28,7 @@ class AmqpTransport implements Transport {
     this.#options = options;
     const { connect_timeout: timeout } = options.transportOptions;
     this.#timeoutMs = (typeof timeout === 'number' ? timeout : options.connectionTimeoutS) * 1000;
-    this.url = display(this.#server);
+    this.url = serverUrl(this.#server);
   }
 
   async connect(signal: AbortSignal): Promise<Connection> {
@@ -121,35 +113,6 @@ class AmqpTransport implements Transport {
       { cause },
     );
   }
-}
-
-/** kombu's rules: everything may be missing; a virtual host of `/` is written `//`, `/%2f` or left out. */
-function readServer(url: string, { useSsl }: TransportOptions): Server {
-  const { scheme, user, password, host, port, path } = parseUrl(url);
-  const tls = scheme === 'amqps' || useSsl !== false;
-  return {
-    user: user ?? 'guest',
-    password: password ?? 'guest',
-    host: host ?? 'localhost',
-    port: port ?? (tls ? 5671 : 5672),
-    vhost: decodeVhost(path) || '/',
-    tls,
-  };
-}
-
-function decodeVhost(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    // A lone % is meant as itself, as in Python.
-    return path;
-  }
-}
-
-/** As in Celery's banner: `amqp://guest:**@localhost:5672//`. */
-function display({ user, host, port, vhost, tls }: Server): string {
-  const address = host.includes(':') ? `[${host}]` : host;
-  return `${tls ? 'amqps' : 'amqp'}://${encodeURIComponent(user)}:**@${address}:${port}/${vhost}`;
 }
 
 function credentialsFor(

@@ -13,10 +13,10 @@ import { AMQP_OPTIONS, never } from '../../support/amqp.ts';
 describe('connectTransport', () => {
   it.each([
     ['amqp://u:secret@h:1/v', 'amqp://u:**@h:1/v', 'amqp'],
-    ['pyamqp://guest@localhost//', 'pyamqp://guest@localhost//', 'pyamqp'],
+    ['pyamqp://guest@localhost//', 'amqp://guest:**@localhost:5672//', 'pyamqp'],
     ['sqlite:///a.db', 'sqlite:///a.db', 'sqlite'],
     ['memory://', 'memory://', 'memory'],
-    ['amqp://a:x@h//;amqp://b:y@h//', 'amqp://a:**@h//', 'amqp'],
+    ['amqp://a:x@h//;amqp://b:y@h//', 'amqp://a:**@h:5672//', 'amqp'],
   ])('of %s shows %s and opens nothing', (url, shown, scheme) => {
     expect(connectTransport(url, AMQP_OPTIONS)).toMatchObject({ url: shown, scheme });
   });
