@@ -185,6 +185,11 @@ function keyOf(key: Acorn.Expression | Acorn.PrivateIdentifier): string {
 
 let loaded: typeof Acorn | undefined;
 
+/** Loads what the first check of a call would have to wait for. */
+export function prepareChecks(): void {
+  acorn();
+}
+
 /** Loaded when the first call is checked: a program that only sends tasks by name never needs it. */
 function acorn(): typeof Acorn {
   loaded ??= createRequire(import.meta.url)('acorn') as typeof Acorn;

@@ -7,6 +7,7 @@ import { applyConfig, importTasks, loadApp } from '../app/loader.ts';
 import { workerProcessInit, workerProcessShutdown } from '../app/signals.ts';
 import type { ProcessEvent } from '../app/signals.ts';
 import type { Tracer } from '../app/trace.ts';
+import { prepareChecks } from '../app/parameters.ts';
 import { createTracer } from '../app/trace.ts';
 import { prepareModule } from '../app/user-module.ts';
 import { CeleryError, OperationalError } from '../core/errors.ts';
@@ -133,6 +134,8 @@ class Child {
       await workerProcessInit.send(event, logger);
       this.#loaded = { app, event, runs: this.#createRuns(createTracer(app, { logger }), isConcurrent) };
       this.#send({ kind: 'ready', tasks: [...app.tasks.keys()] });
+      // While nobody waits for it.
+      setImmediate(prepareChecks);
     } catch (error) {
       await this.#failToLoad(error);
     }
