@@ -106,7 +106,12 @@ export class ChildProcess implements PoolProcess {
 
   send(message: ParentMessage): void {
     const { header, parts } = encodeParentMessage(message, this.#jobs);
-    this.#writer.send(header, parts);
+    try {
+      this.#writer.send(header, parts);
+    } catch (error) {
+      this.#jobs.forget();
+      throw error;
+    }
   }
 
   /** Writes what was sent, now. */

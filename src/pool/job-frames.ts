@@ -34,22 +34,29 @@ const MOST_CONTEXTS = 256;
 /** Writes the jobs of one child. */
 export class JobFrameWriter {
   readonly #known = new Map<string, number>();
-  /** The last job and the number of its context: the next one mostly has the same. */
-  #last: { readonly job: Job; readonly reportMemory: boolean; readonly context: number } | undefined;
+  /** That of the last job, and its number: the next one mostly has the same. */
+  #last: { readonly context: JobContext; readonly number: number } | undefined;
 
   /** @throws {EncodeError} a header has no form in JSON */
   encode(number: number, job: Job, reportMemory: boolean): Frame {
     const parts: Part[] = [job.body];
     const form = pushHeaders(job, parts) + pushCorrelation(job, parts);
     const last = this.#last;
-    if (last !== undefined && last.reportMemory === reportMemory && isAlike(last.job, job)) {
-      return { header: `${JOB_MARK}${number},${last.context},${form}`, parts };
+    if (last !== undefined && last.context.reportMemory === reportMemory && isAlike(last.context, job)) {
+      return { header: `${JOB_MARK}${number},${last.number},${form}`, parts };
     }
-    const text = JSON.stringify(contextOf(job, reportMemory));
+    const context = contextOf(job, reportMemory);
+    const text = JSON.stringify(context);
     const known = this.#known.get(text);
-    const context = known ?? this.#add(text);
-    this.#last = { job, reportMemory, context };
-    return { header: `${JOB_MARK}${number},${context},${form}${known === undefined ? text : ''}`, parts };
+    const at = known ?? this.#add(text);
+    this.#last = { context, number: at };
+    return { header: `${JOB_MARK}${number},${at},${form}${known === undefined ? text : ''}`, parts };
+  }
+
+  /** What was encoded last did not reach the child: it is told of each context again. */
+  forget(): void {
+    this.#known.clear();
+    this.#last = undefined;
   }
 
   #add(text: string): number {
@@ -60,7 +67,7 @@ export class JobFrameWriter {
   }
 }
 
-function isAlike(a: Job, b: Job): boolean {
+function isAlike(a: JobContext, b: Job): boolean {
   const [from, to] = [a.deliveryInfo, b.deliveryInfo];
   return (
     a.task === b.task &&

@@ -42,6 +42,11 @@ export interface Connection extends AsyncDisposable {
 export interface ChannelOptions {
   /** Whether `publish` waits until the broker has taken the message. Default true. */
   readonly confirm?: boolean;
+  /**
+   * While most of the prefetch window is left, acknowledgements wait a millisecond for each other, for whoever runs nothing in this
+   * process that could hold them up. Default false: they leave at the end of the turn of the event loop.
+   */
+  readonly patient?: boolean;
 }
 
 /**

@@ -205,6 +205,8 @@ function consumerOf(parts: ConsumerSurroundings): Consumer {
     transport,
     queues: app.queues.consumeFrom,
     prefetch,
+    // A task that blocks this process would hold up what waits for a moment.
+    patient: options.pool.takeEscaped === undefined,
     mailbox: hasMailbox ? mailboxOf(parts, () => consumer) : undefined,
     events: parts.events,
     logger,

@@ -18,6 +18,8 @@ export interface ConsumerOptions {
   readonly transport: Transport;
   readonly queues: readonly Queue[];
   readonly prefetch: Prefetch;
+  /** Tasks run in other processes: see `ChannelOptions`. */
+  readonly patient: boolean;
   /** Undefined: no remote control. */
   readonly mailbox: ControlMailbox | undefined;
   /** Undefined: it tells nothing and hears nobody. */
@@ -172,9 +174,9 @@ export class Consumer {
   }
 
   async #openTasks(connection: Connection): Promise<TaskSession> {
-    const { prefetch, logger, onDelivery } = this.#options;
+    const { prefetch, patient, logger, onDelivery } = this.#options;
     if (!this.#isReady && this.#options.purge) await this.#purge(connection);
-    const session = await TaskSession.open(connection, { prefetch, logger, onDelivery });
+    const session = await TaskSession.open(connection, { prefetch, patient, logger, onDelivery });
     this.#session = session;
     try {
       for (const queue of this.queues) await this.#addFirst(session, queue);

@@ -131,11 +131,17 @@ export class Request {
       return DONE;
     }
     this.#missed.given(this, verdict);
-    return give(this.#delivery, verdict).catch((error: unknown) => {
+    const failed = (error: unknown): void => {
       this.#missed.remember(this, verdict);
       if (session.open)
         this.#logger.warning(`The message of ${this.label} could not be settled (${verdict})`, error);
-    });
+    };
+    try {
+      return give(this.#delivery, verdict).catch(failed);
+    } catch (error) {
+      failed(error);
+      return DONE;
+    }
   }
 
   /** What the pool needs to run it. @param changed options of its task that were changed while the worker ran */

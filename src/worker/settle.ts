@@ -78,10 +78,13 @@ export class Settlement {
     request.ended = true;
     const { kind } = outcome;
     const isUsual = kind === 'success' && outcome.embed === null && request.stored === undefined;
-    if (isUsual && (ignoresResult(request) || !this.#results.areKept(request))) {
-      return this.#done(request, outcome);
+    if (!isUsual) return this.#record(request, outcome, job);
+    try {
+      const isWanted = !ignoresResult(request) && this.#results.areKept(request);
+      return isWanted ? this.#record(request, outcome, job) : this.#done(request, outcome);
+    } catch (error) {
+      return this.#giveUp(request, error);
     }
-    return this.#record(request, outcome, job);
   }
 
   /** Nothing follows, and nobody wants to know. */

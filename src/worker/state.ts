@@ -146,7 +146,12 @@ export class WorkerState implements MissedVerdicts {
   /** The channel is gone: the last verdicts may not have arrived, and a message that comes again gets the same. */
   sessionLost(): void {
     const since = Date.now() - GIVEN_EXPIRES_MS;
-    for (const { id, retries, verdict, atMs } of this.#given.splice(0)) {
+    // The oldest first, so that they are the first to be forgotten.
+    const given = this.#given.splice(0);
+    for (const { id, retries, verdict, atMs } of [
+      ...given.slice(this.#givenAt),
+      ...given.slice(0, this.#givenAt),
+    ]) {
       if (atMs > since) this.#missed.add(key(id, retries, verdict));
     }
     this.#givenAt = 0;

@@ -353,6 +353,7 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ', () => {
         transport: app.transport(),
         queues: app.queues.consumeFrom,
         prefetch: new Prefetch({ concurrency: 1, multiplier: 4, etaLimit: null, logger: log.logger }),
+        patient: true,
         mailbox: undefined,
         logger: log.logger,
         retry: true,

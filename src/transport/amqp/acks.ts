@@ -10,8 +10,8 @@ export type WriteAck = (tag: number, multiple: boolean) => void;
 /**
  * The deliveries of one channel that wait to be settled.
  *
- * Acks leave together, in as few frames as possible: one frame for the run of lowest tags. While most of what the broker may
- * leave here is still to be run, they wait a millisecond for each other: nobody waits for what the broker sends for them.
+ * Acks of one turn of the event loop leave together, in as few frames as possible: one frame for the run of lowest tags. With a
+ * window they may wait a millisecond for each other, while most of what the broker may leave here is still to be run.
  */
 export class AckBook {
   readonly #write: WriteAck;
@@ -27,7 +27,7 @@ export class AckBook {
     this.#write = write;
   }
 
-  /** The broker leaves so many messages here at most; 0 = any number. */
+  /** From now on acks wait for each other; the broker leaves so many messages here at most, 0 = any number. */
   setWindow(count: number): void {
     this.#enough = count === 0 ? ENOUGH : Math.min(ENOUGH, Math.max(1, Math.floor(count / 4)));
   }

@@ -3,7 +3,7 @@ import { deferred, withTimeout } from '../../core/async.ts';
 import { OperationalError, TimeoutError } from '../../core/errors.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { Exchange, Queue } from '../topology.ts';
-import type { Channel, Consumer, Delivery } from '../transport.ts';
+import type { Channel, ChannelOptions, Consumer, Delivery } from '../transport.ts';
 import { AckBook } from './acks.ts';
 import { AmqpConsumer, type ConsumerHost } from './consumers.ts';
 import { AmqpDelivery, type Settler } from './delivery.ts';
@@ -25,6 +25,7 @@ export interface ChannelHost {
 export class AmqpChannel implements Channel {
   readonly closed: Promise<Error | undefined>;
   readonly #connection: ChannelHost;
+  readonly #isPatient: boolean;
   readonly #channel: AmqpMethods | ConfirmChannel;
   readonly #publisher: Publisher;
   readonly #consumers = new Set<AmqpConsumer>();
@@ -38,9 +39,14 @@ export class AmqpChannel implements Channel {
   /** Set once a quorum queue is consumed from: those know no limit over all consumers of a channel. */
   #limitEach: Promise<void> | undefined;
 
-  constructor(connection: ChannelHost, channel: AmqpMethods | ConfirmChannel, confirm: boolean) {
+  constructor(
+    connection: ChannelHost,
+    channel: AmqpMethods | ConfirmChannel,
+    { confirm, patient }: Required<ChannelOptions>,
+  ) {
     this.#connection = connection;
     this.#channel = channel;
+    this.#isPatient = patient;
     this.closed = this.#settled.promise;
     this.#publisher = new Publisher(channel, confirm, (error) => this.#failure('publish', error));
     this.#host = this.#consumerHost();
@@ -127,7 +133,7 @@ export class AmqpChannel implements Channel {
   async prefetch(count: number): Promise<void> {
     this.#check('set the prefetch count');
     this.#prefetch = count;
-    this.#acks.setWindow(count);
+    if (this.#isPatient) this.#acks.setWindow(count);
     await this.#limitEach;
     await this.#qos(count, this.#limitEach === undefined);
   }

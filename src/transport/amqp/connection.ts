@@ -47,11 +47,11 @@ export class AmqpConnection implements Connection, ChannelHost {
     model.on('close', (error) => this.#lost(error));
   }
 
-  async openChannel({ confirm = true }: ChannelOptions = {}): Promise<Channel> {
+  async openChannel({ confirm = true, patient = false }: ChannelOptions = {}): Promise<Channel> {
     const methods = await this.#open(() =>
       confirm ? this.#model.createConfirmChannel() : this.#model.createChannel(),
     );
-    const channel = new AmqpChannel(this, methods, confirm);
+    const channel = new AmqpChannel(this, methods, { confirm, patient });
     this.#channels.add(channel);
     void channel.closed.then(() => this.#channels.delete(channel));
     return channel;

@@ -84,16 +84,16 @@ export class HeldMessages {
   }
 
   /**
-   * Resolves when Redis has forgotten the message. Many leave as one command: while most of what we hold is still to be run, they
-   * wait a millisecond for each other.
+   * Resolves when Redis has forgotten the message. Those of one turn of the event loop leave as one command.
+   * @param isPatient it may wait a millisecond for others, while most of what we hold is still to be run
    */
-  ack(number: number): Promise<void> {
+  ack(number: number, isPatient: boolean): Promise<void> {
     const message = this.#held.get(number);
     if (message === undefined) return Promise.resolve();
     this.#held.delete(number);
     this.#acked.push(message);
     this.#turn ??= deferred();
-    this.#acking.ask(this.#acked.length >= Math.min(ENOUGH, this.#held.size / 3));
+    this.#acking.ask(!isPatient || this.#acked.length >= Math.min(ENOUGH, this.#held.size / 3));
     return this.#turn.promise;
   }
 

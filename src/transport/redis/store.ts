@@ -242,10 +242,10 @@ export class RedisStore implements MessageStore {
     return { envelope, exchange, routingKey, redelivered, tag, queue, noAck };
   }
 
-  ack(tag: number): Promise<void> {
+  ack(tag: number, isPatient = false): Promise<void> {
     if (this.#localHeld.delete(tag)) return Promise.resolve();
     this.#write();
-    return this.#held.ack(tag);
+    return this.#held.ack(tag, isPatient);
   }
 
   async requeue(tags: readonly number[], to: 'front' | 'end'): Promise<void> {

@@ -20,6 +20,7 @@ interface VirtualConsumer extends Consumer {
 export class VirtualChannel implements Channel, Settling {
   readonly closed: Promise<Error | undefined>;
   readonly #store: MessageStore;
+  readonly #isPatient: boolean;
   readonly #closed: Deferred<Error | undefined>;
   readonly #onClosed: (channel: VirtualChannel) => void;
   readonly #consumers = new Set<VirtualConsumer>();
@@ -33,8 +34,10 @@ export class VirtualChannel implements Channel, Settling {
   #pumping: Promise<void> | undefined;
   #wanted = false;
 
-  constructor(store: MessageStore, onClosed: (channel: VirtualChannel) => void) {
+  /** @param isPatient see `ChannelOptions` */
+  constructor(store: MessageStore, isPatient: boolean, onClosed: (channel: VirtualChannel) => void) {
     this.#store = store;
+    this.#isPatient = isPatient;
     this.#onClosed = onClosed;
     this.#closed = deferred();
     this.closed = this.#closed.promise;
@@ -205,7 +208,7 @@ export class VirtualChannel implements Channel, Settling {
   }
 
   ack(delivery: VirtualDelivery): Promise<void> {
-    return this.#settle(delivery, () => this.#store.ack(delivery.tag));
+    return this.#settle(delivery, () => this.#store.ack(delivery.tag, this.#isPatient));
   }
 
   requeue(delivery: VirtualDelivery): Promise<void> {
@@ -225,7 +228,7 @@ export class VirtualChannel implements Channel, Settling {
 
   #refill(): void {
     // In the same turn, so that a store which joins writes takes the next message in the transaction of this ack.
-    if (this.#store.takesSeveral !== true) this.#pump();
+    if (!this.#isPatient || this.#store.takesSeveral !== true) this.#pump();
     // The others that it holds are there to be run meanwhile.
     else this.#refilling.ask(this.#window - this.#held >= Math.min(ENOUGH, this.#window / 4));
   }

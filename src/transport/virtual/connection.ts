@@ -1,5 +1,5 @@
 import { OperationalError } from '../../core/errors.ts';
-import type { Channel, Connection } from '../transport.ts';
+import type { Channel, ChannelOptions, Connection } from '../transport.ts';
 import type { Administration } from '../administration.ts';
 import { VirtualAdministration } from './administration.ts';
 import { VirtualChannel } from './channel.ts';
@@ -24,9 +24,9 @@ export class VirtualConnection implements Connection {
     });
   }
 
-  openChannel(): Promise<Channel> {
+  openChannel({ patient = false }: ChannelOptions = {}): Promise<Channel> {
     if (this.#refusal) return Promise.reject(this.#refusal);
-    const channel = new VirtualChannel(this.#store, (closed) => this.#channels.delete(closed));
+    const channel = new VirtualChannel(this.#store, patient, (closed) => this.#channels.delete(closed));
     this.#channels.add(channel);
     return Promise.resolve(channel);
   }

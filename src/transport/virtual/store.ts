@@ -56,7 +56,7 @@ export interface MessageStore extends AsyncDisposable {
    * The urgent first, then the oldest; no queue is starved by those before it.
    */
   take(from: readonly Subscription[], room: number, limit?: number): Promise<Taking>;
-  ack(tag: number): Promise<void>;
+  ack(tag: number, isPatient?: boolean): Promise<void>;
   /**
    * Back to where they were, marked as redelivered; `to` says which end of the line that is on a broker which does not know.
    *

@@ -16,6 +16,8 @@ const QUEUE_RETRY = {
 
 export interface TaskSessionOptions {
   readonly prefetch: Prefetch;
+  /** See `ChannelOptions`. */
+  readonly patient: boolean;
   readonly logger: Logger;
   readonly onDelivery: (delivery: Delivery, session: Session) => void;
 }
@@ -51,7 +53,7 @@ export class TaskSession implements Session {
   }
 
   static async open(connection: Connection, options: TaskSessionOptions): Promise<TaskSession> {
-    const channel = await connection.openChannel({ confirm: false });
+    const channel = await connection.openChannel({ confirm: false, patient: options.patient });
     const session = new TaskSession(connection, channel, options);
     try {
       await options.prefetch.attach((window) => session.#setWindow(window));

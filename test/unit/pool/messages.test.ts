@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { TaskHeaders } from '../../../src/message/message.ts';
 import type { Outcome } from '../../../src/message/outcome.ts';
@@ -116,6 +118,27 @@ describe('a job', () => {
   it('arrives with its own context when there are more of them than are remembered', () => {
     const sent = Array.from({ length: 600 }, (_, at) => ({ ...job, replyTo: `queue-${at % 300}` }));
     expect(passed(sent).map((read) => read.job.replyTo)).toEqual(sent.map(({ replyTo }) => replyTo));
+  });
+
+  it('is told of in full again after one that could not be sent', () => {
+    const [writer, reader] = [new JobFrameWriter(), new JobFrameReader()];
+    writer.encode(1, job, false);
+    writer.forget();
+    const { header, parts } = writer.encode(2, { ...job, replyTo: 'elsewhere' }, false);
+    expect(reader.decode(header, bytesOf(parts)).job.replyTo).toBe('elsewhere');
+  });
+
+  it('is not kept by who has sent it', async () => {
+    const writer = new JobFrameWriter();
+    const body = new WeakRef(
+      writer.encode(1, { ...job, body: Buffer.alloc(1000) }, false).parts[0] as Buffer,
+    );
+    // A WeakRef holds until the end of the turn in which it was made.
+    await new Promise((resolve) => setImmediate(resolve));
+    setFlagsFromString('--expose-gc');
+    (runInNewContext('gc') as () => void)();
+    expect(body.deref()).toBeUndefined();
+    expect(writer.encode(2, job, false).header).toContain('J2,0');
   });
 
   it('arrives with its headers in the bytes that the broker carried', () => {

@@ -20,6 +20,7 @@ async function open() {
   const prefetch = new Prefetch({ concurrency: 4, multiplier: 4, etaLimit: null, logger: nullLogger });
   const bodies: string[] = [];
   const session = await TaskSession.open(connection, {
+    patient: true,
     prefetch,
     logger: nullLogger,
     onDelivery: (delivery) => void bodies.push(delivery.envelope.body.toString()),
