@@ -56,6 +56,31 @@ export function handleSignals(worker: Stoppable): SignalHandlers {
   };
 }
 
+const ENDING = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
+
+/**
+ * While a worker is being made, and after its end, a signal ends the process as it would anyway, but not without this.
+ * @param cleanUp must not take time
+ */
+export function beforeDying(cleanUp: () => void): SignalGuard {
+  const guard = { isServed: false };
+  const die = (signal: NodeJS.Signals): void => {
+    // A worker runs, and has handlers of its own.
+    if (guard.isServed) return;
+    cleanUp();
+    for (const each of ENDING) process.off(each, die);
+    process.kill(process.pid, signal);
+  };
+  for (const signal of ENDING) process.on(signal, die);
+  return guard;
+}
+
+/** What `beforeDying` watches. */
+export interface SignalGuard {
+  /** A worker runs: signals are its own. */
+  isServed: boolean;
+}
+
 /** Errors that no code has caught, in a running worker. */
 export interface AccidentHandlers {
   readonly happened: boolean;

@@ -21,7 +21,7 @@ import { CliFailure, EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { COLORS, count, createPaint, print, printError } from './output.ts';
 import { claimPidFile } from './pidfile.ts';
-import { handleAccidents, handleSignals } from './shutdown.ts';
+import { beforeDying, handleAccidents, handleSignals, type SignalGuard } from './shutdown.ts';
 import { commandLineSettings, eventOptions, expandPath, hostnameOf, logLevel } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 import { createPool } from './worker-pool.ts';
@@ -104,7 +104,12 @@ async function serve(context: Context, start: Start, own: Releasers): Promise<nu
     own.push(() => redirection.flush());
   }
   report.ready();
-  return run(worker, logger, pool);
+  if (files.guard !== undefined) files.guard.isServed = true;
+  try {
+    return await run(worker, logger, pool);
+  } finally {
+    if (files.guard !== undefined) files.guard.isServed = false;
+  }
 }
 
 async function run(worker: Worker, logger: Logger, pool: Pool): Promise<number> {
@@ -128,6 +133,8 @@ async function run(worker: Worker, logger: Logger, pool: Pool): Promise<number> 
 interface ClaimedFiles {
   readonly log: string | undefined;
   readonly childLog: string | undefined;
+  /** Absent where there is no pidfile. */
+  readonly guard?: SignalGuard;
 }
 
 /** Before anything is started: a file that cannot be written ends the worker with one line. */
@@ -153,7 +160,7 @@ function claimFiles(
   const release = () => pidfile.release();
   process.once('exit', release);
   own.push(release);
-  return { log, childLog };
+  return { log, childLog, guard: beforeDying(release) };
 }
 
 /** Before anything is started, too. */

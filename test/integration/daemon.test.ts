@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import type { CliResult } from '../support/cli.ts';
 import type { Project } from '../support/project.ts';
 import { createProject, TASKS } from '../support/project.ts';
@@ -110,6 +110,23 @@ describe('multi', () => {
     expect(stopped.stdout).toMatch(/> w@h: DOWN\n$/);
   });
 });
+
+it.each(['SIGTERM', 'SIGINT'] as const)(
+  'a worker ended by %s while it loads leaves no pidfile',
+  async (signal) => {
+    const source = `process.stdout.write('loading\\n');\nawait new Promise(() => setInterval(() => undefined, 1000));\n`;
+    const made = createProject({ 'slow.js': source, 'package.json': '{"type":"module"}', 'run/.keep': '' });
+    projects.push(made);
+    const worker = startCli(['-A', 'slow', 'worker', '-P', 'solo', '--pidfile=run/w.pid'], {
+      cwd: made.folder,
+    });
+    await worker.waitFor('loading');
+    expect(pids(made)).toEqual([worker.pid]);
+    process.kill(worker.pid, signal);
+    expect(await worker.ended).toMatchObject({ code: null, signal });
+    expect(pids(made)).toEqual([]);
+  },
+);
 
 describe('worker --detach', () => {
   const WORKER = ['-n', 'd@h', '-c', '1', '--pidfile=run/%n.pid'];
