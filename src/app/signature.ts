@@ -256,6 +256,12 @@ export function makeSignature<Result>(
   args: readonly unknown[],
   options: SignatureOptions,
 ): Signature<readonly unknown[], Result> {
+  // Plain JavaScript, and Celery's own way to write it.
+  if (!Array.isArray(args)) {
+    throw new TypeError(
+      'The arguments of a signature are a list: signature(task, [2, 2], { countdown: 10 }).',
+    );
+  }
   const node: CanvasNode =
     typeof task === 'string'
       ? { kind: 'task', task, args: [], kwargs: {}, options: {}, immutable: false }

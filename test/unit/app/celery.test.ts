@@ -77,6 +77,13 @@ it('opens nothing in the constructor and closes twice', async () => {
   expect(() => app.transport()).toThrow(ImproperlyConfigured);
 });
 
+it('says how the arguments of a signature are written, also to plain JavaScript', () => {
+  const app = new Celery('a');
+  const args = { args: [2, 2] } as unknown as unknown[];
+  expect(() => app.signature('t', args)).toThrow('signature(task, [2, 2], { countdown: 10 })');
+  expect(app.signature('t', [2, 2]).toJSON()).toMatchObject({ task: 't', args: [2, 2] });
+});
+
 it('sees who calls, and leaves the stacks of others alone', () => {
   class Callee {
     readonly file = callerFile(Callee);
