@@ -16,6 +16,9 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 /usr/bin/python3 -c 'import zstandard' 2>/dev/null || missing+=(python3-zstandard)
 /usr/bin/python3 -c 'import cryptography' 2>/dev/null || missing+=(python3-cryptography)
 command -v openssl >/dev/null || missing+=(openssl)
+# The shells that completion is tried in.
+command -v zsh >/dev/null || missing+=(zsh)
+command -v fish >/dev/null || missing+=(fish)
 if [ ${#missing[@]} -gt 0 ]; then
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
   # The tests start servers of their own; the packages must not start theirs.

@@ -13,20 +13,44 @@ const PACKAGES = ['amqplib', 'better-sqlite3', 'tsx', 'pino', 'commander', 'cosm
 
 /** Versions, platform, and the settings that differ from the defaults, secrets masked. */
 export function bugReport(app: Celery, configFile?: string | null): string {
-  const settings = Object.entries(maskSecrets(changedSettings(app.settingsLayers)));
+  const { software, platform, loader, transport, results, settings } = bugFacts(app, configFile);
+  const { 'celery-ts': own, node, ...packages } = software;
   return [
     '',
-    `software -> celery-ts:${packageVersion()} node:${process.versions.node}`,
-    `            ${packageVersions().join(' ')}`,
-    `platform -> system:${os.type()} arch:${os.machine()}`,
-    `            kernel version:${os.release()} imp:Node.js`,
-    `loader   -> celery-ts, ${loaderOf(app, configFile)}`,
-    `settings -> transport:${app.transport().scheme} results:${app.backend.url}`,
+    `software -> celery-ts:${own} node:${node}`,
+    `            ${Object.entries(packages)
+      .map(([name, version]) => `${name}:${version}`)
+      .join(' ')}`,
+    `platform -> system:${platform.system} arch:${platform.arch}`,
+    `            kernel version:${platform.kernel} imp:Node.js`,
+    `loader   -> celery-ts, ${loader}`,
+    `settings -> transport:${transport} results:${results}`,
     '',
     'deprecated_settings: None',
-    ...settings.map(([name, value]) => `${name}: ${shown(value)}`),
+    ...Object.entries(settings).map(([name, value]) => `${name}: ${shown(value)}`),
     '',
   ].join('\n');
+}
+
+/** What the report is made of. */
+export interface BugFacts {
+  readonly software: Readonly<Record<'celery-ts' | 'node', string>> & Readonly<Record<string, string>>;
+  readonly platform: Readonly<Record<'system' | 'arch' | 'kernel', string>>;
+  readonly loader: string;
+  readonly transport: string;
+  readonly results: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+export function bugFacts(app: Celery, configFile?: string | null): BugFacts {
+  return {
+    software: { 'celery-ts': packageVersion(), node: process.versions.node, ...packageVersions() },
+    platform: { system: os.type(), arch: os.machine(), kernel: os.release() },
+    loader: loaderOf(app, configFile),
+    transport: app.transport().scheme,
+    results: app.backend.url,
+    settings: maskSecrets(changedSettings(app.settingsLayers)),
+  };
 }
 
 /** The config file where it is known, otherwise all places that settings come from. */
@@ -35,15 +59,16 @@ function loaderOf(app: Celery, configFile: string | null | undefined): string {
   return `settings of: ${app.settingsLayers.map((layer) => layer.origin).join(', ')}`;
 }
 
-function packageVersions(): string[] {
+function packageVersions(): Record<string, string> {
   const require = createRequire(import.meta.url);
-  return PACKAGES.flatMap((name) => {
+  const found = PACKAGES.flatMap((name): [string, string][] => {
     try {
-      return [`${name}:${versionOf(dirname(require.resolve(name)))}`];
+      return [[name, versionOf(dirname(require.resolve(name)))]];
     } catch {
       return []; // An optional package that is not installed.
     }
   });
+  return Object.fromEntries(found);
 }
 
 /** From the nearest package.json with a version: not every package exports its own. */

@@ -182,9 +182,13 @@ export class Control {
   /**
    * Deletes the messages that wait in the queues, all configured ones unless named; returns how many. They cannot be brought
    * back.
+   * @param onPurged - told of each queue when it is done
    * @throws {OperationalError} the broker cannot be reached
    */
-  async purge(queues?: readonly string[]): Promise<number> {
+  async purge(
+    queues?: readonly string[],
+    onPurged?: (queue: string, messages: number) => void,
+  ): Promise<number> {
     await this.#host.ready();
     const names = new Set(queues ?? this.#host.queues.all().map((queue) => queue.name));
     const seconds = this.#host.settings.broker_connection_timeout ?? 60;
@@ -192,7 +196,11 @@ export class Control {
     try {
       const channel = await connection.openChannel();
       let purged = 0;
-      for (const name of names) purged += await channel.purge(name);
+      for (const name of names) {
+        const messages = await channel.purge(name);
+        purged += messages;
+        onPurged?.(name, messages);
+      }
       return purged;
     } finally {
       await connection[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
 import { print } from './output.ts';
+import { pythonJson } from './replies.ts';
 
 /** Options of `celery-ts call` as commander gives them. */
 export interface CallOptions {
@@ -16,6 +17,7 @@ export interface CallOptions {
   readonly queue?: string;
   readonly exchange?: string;
   readonly routingKey?: string;
+  readonly json?: boolean;
 }
 
 /** `celery-ts call`: sends a task by its name and prints its id. */
@@ -59,7 +61,7 @@ export function runCall(
   };
   return withApp(context, async ({ app }) => {
     const result = await app.sendTask(name, args, call);
-    print(result.id);
+    print(options.json === true ? pythonJson({ id: result.id }) : result.id);
     return EXIT.ok;
   });
 }

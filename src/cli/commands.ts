@@ -16,6 +16,10 @@ import type { Setup } from './wiring.ts';
 import { group, runs, unknownCommand } from './wiring.ts';
 import { addWorker } from './worker-command.ts';
 
+interface JsonOption {
+  readonly json?: boolean;
+}
+
 /** The whole command line: global options and the commands. */
 export function buildProgram(version: string, env: Context['env'], exit: (code: number) => void): Command {
   const setup: Setup = { version, env, exit };
@@ -89,7 +93,8 @@ function addCall(program: Command, setup: Setup): void {
     .addOption(valued('--serializer <name>', 'how to encode the message; default json', text))
     .addOption(valued('--queue <name>', 'queue to send to', text))
     .addOption(valued('--exchange <name>', 'exchange to send to', text))
-    .addOption(valued('--routing-key <key>', 'routing key to send with', text));
+    .addOption(valued('--routing-key <key>', 'routing key to send with', text))
+    .option('-j, --json', 'print it as JSON');
   runs(command, setup, async (context, args, options: CallOptions) => {
     const { runCall } = await import('./call.ts');
     return runCall(context, args, options);
@@ -104,7 +109,8 @@ function addResult(program: Command, setup: Setup): void {
     .usage('[OPTIONS] TASK_ID')
     .argument('<task_id>')
     .addOption(valued('-t, --task <name>', 'name of the task, when it has a result backend of its own', text))
-    .option('--traceback', 'print the stored traceback at once instead');
+    .option('--traceback', 'print the stored traceback at once instead')
+    .option('-j, --json', 'print it as JSON, with the state and the traceback');
   runs(command, setup, async (context, args, options: ResultOptions) => {
     const { runResult } = await import('./result.ts');
     return runResult(context, args, options);
@@ -154,7 +160,8 @@ function addPurge(program: Command, setup: Setup): void {
     .usage('[OPTIONS]')
     .option('-f, --force', 'do not ask')
     .addOption(valued('-Q, --queues <names>', 'only these queues: a,b', commaList))
-    .addOption(valued('-X, --exclude-queues <names>', 'all configured queues but these: a,b', commaList));
+    .addOption(valued('-X, --exclude-queues <names>', 'all configured queues but these: a,b', commaList))
+    .option('-j, --json', 'print the counts as JSON; the question goes to stderr');
   runs(command, setup, async (context, _args, options: PurgeOptions) => {
     const { runPurge } = await import('./purge.ts');
     return runPurge(context, options);
@@ -166,10 +173,11 @@ function addReport(program: Command, setup: Setup): void {
     .command('report')
     .description('Print versions and settings, as a bug report needs them. Passwords are masked.')
     .summary('print versions and settings for a bug report')
-    .usage('[OPTIONS]');
-  runs(command, setup, async (context) => {
+    .usage('[OPTIONS]')
+    .option('-j, --json', 'print it as JSON');
+  runs(command, setup, async (context, _args, options: JsonOption) => {
     const { runReport } = await import('./report.ts');
-    return runReport(context);
+    return runReport(context, options);
   });
 }
 
@@ -179,9 +187,10 @@ function addConfig(program: Command, setup: Setup): void {
     .command('check')
     .description('Load the app and its configuration and say what is wrong with it, or OK.')
     .summary('say what is wrong with the configuration')
-    .usage('[OPTIONS]');
-  runs(command, setup, async (context) => {
+    .usage('[OPTIONS]')
+    .option('-j, --json', 'print it as JSON');
+  runs(command, setup, async (context, _args, options: JsonOption) => {
     const { runConfigCheck } = await import('./config.ts');
-    return runConfigCheck(context);
+    return runConfigCheck(context, options);
   });
 }

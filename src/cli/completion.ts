@@ -147,21 +147,36 @@ function zsh(places: readonly Place[]): string {
 }
 
 function fish(places: readonly Place[]): string {
-  const lines = ['# Completion of celery-ts for fish: celery-ts completion fish | source'];
-  for (const place of places) {
-    const { path, commands, words, options } = place;
-    const parts = path === '' ? [] : path.split(' ');
-    const seen = parts.map((part) => `__fish_seen_subcommand_from ${part}`);
-    const names = commands.map(({ text }) => text).join(' ');
-    const not = names === '' ? [] : [`not __fish_seen_subcommand_from ${names}`];
-    const condition = [...seen, ...not].join('; and ') || 'true';
+  const into = places.flatMap(({ path, commands }) =>
+    commands.map(({ text }) => `      case '${path}:${text}'; set place '${`${path} ${text}`.trim()}'`),
+  );
+  const values = places.flatMap(({ path, options }) =>
+    options.filter(({ takesValue }) => takesValue).map(({ text }) => `'${path}:${text}'`),
+  );
+  const lines = [
+    '# Completion of celery-ts for fish: celery-ts completion fish | source',
+    'function __celery_ts_at',
+    "  set -l place ''",
+    '  set -l skip 0',
+    '  for word in (commandline -opc)[2..-1]',
+    '    if test $skip = 1; set skip 0; continue; end',
+    '    switch "$place:$word"',
+    ...into,
+    `      case ${values.join(' ')}; set skip 1`,
+    '    end',
+    '  end',
+    '  test "$place" = "$argv[1]"',
+    'end',
+  ];
+  for (const { path, commands, words, options } of places) {
+    const here = `complete -c celery-ts -n '__celery_ts_at "${path}"'`;
+    if (commands.length + words.length > 0) lines.push(`${here} -f`);
     for (const { text, help } of [...commands, ...words]) {
-      lines.push(`complete -c celery-ts -n ${quoted(condition)} -a ${quoted(text)} -d ${quoted(help)}`);
+      lines.push(`${here} -a ${quoted(text)} -d ${quoted(help)}`);
     }
     for (const { text, help, takesValue } of options) {
       const flag = text.startsWith('--') ? `-l ${text.slice(2)}` : `-s ${text.slice(1)}`;
-      const value = takesValue ? ' -r' : '';
-      lines.push(`complete -c celery-ts -n ${quoted(condition)} ${flag}${value} -d ${quoted(help)}`);
+      lines.push(`${here} ${flag}${takesValue ? ' -r -F' : ''} -d ${quoted(help)}`);
     }
   }
   return lines.join('\n');

@@ -15,6 +15,7 @@ export function addEvents(program: Command, setup: Setup): void {
     .summary('watch the events of workers and clients')
     .usage('[OPTIONS]')
     .addOption(new Option('-d, --dump', 'print every event as a line'))
+    .addOption(new Option('-j, --json', 'with --dump: each event as a line of JSON'))
     .addOption(
       valued('-c, --camera <module>', 'take pictures of the cluster with this class: module:Class', text),
     )

@@ -18,6 +18,7 @@ import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { print, printError } from './output.ts';
+import { pythonJson } from './replies.ts';
 import { claimPidFile } from './pidfile.ts';
 import type { PrivilegeFlags } from './umask.ts';
 import { logLevel } from './worker-options.ts';
@@ -25,6 +26,7 @@ import { logLevel } from './worker-options.ts';
 /** Options of `celery-ts events` as commander gives them. */
 export interface EventsFlags extends PrivilegeFlags {
   readonly dump?: boolean;
+  readonly json?: boolean;
   readonly camera?: string;
   readonly frequency?: number;
   readonly freq?: number;
@@ -62,7 +64,7 @@ export function runEvents(context: Context, flags: EventsFlags, report: StartRep
       own.push(() => process.off(signal, onSignal));
     }
     try {
-      if (flags.dump === true) await dump(app, stop.signal);
+      if (flags.dump === true) await dump(app, flags.json === true, stop.signal);
       else if (camera === undefined) await watch(context, app, stop);
       else await shoot(context, app, { ...flags, camera }, { own, signal: stop.signal, report });
     } finally {
@@ -72,7 +74,11 @@ export function runEvents(context: Context, flags: EventsFlags, report: StartRep
   });
 }
 
-async function dump(app: Celery, signal: AbortSignal): Promise<void> {
+async function dump(app: Celery, json: boolean, signal: AbortSignal): Promise<void> {
+  if (json) {
+    await captureForEver(app, signal, (event) => print(pythonJson(event)), printError);
+    return;
+  }
   const lines = new EventLines();
   print('-> evdump: starting capture...');
   await captureForEver(app, signal, (event) => print(lines.line(event)));

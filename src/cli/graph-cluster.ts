@@ -1,16 +1,13 @@
 import type { Celery } from '../app/celery.ts';
 import { writeDot } from '../core/dot.ts';
 import type { DotAttributes, DotEdge, DotNode } from '../core/dot.ts';
+import { CONSUMER_STEPS, WORKER_STEPS } from '../worker/blueprint.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
 import { print } from './output.ts';
 
-/** What a worker starts, and what its consumer opens on each connection, in this order. */
-const STEPS: Readonly<Record<string, readonly string[]>> = {
-  worker: ['Pool', 'Events', 'Consumer', 'Autoscaler'],
-  consumer: ['Connection', 'Control', 'Events', 'Heart', 'Gossip', 'Mingle', 'Tasks'],
-};
+const STEPS: Readonly<Record<string, readonly string[]>> = { worker: WORKER_STEPS, consumer: CONSUMER_STEPS };
 
 /** `celery-ts graph bootsteps [worker] [consumer]`: each step and the one that has to be there before it. */
 export function runBootstepsGraph(context: Context, words: readonly string[]): Promise<number> {

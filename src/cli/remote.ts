@@ -33,7 +33,7 @@ export function runRemote(
   words: readonly string[],
   options: RemoteOptions,
 ): Promise<number> {
-  if (options.list === true) return list(kind, context);
+  if (options.list === true) return list(kind, context, options.json === true);
   const [name, ...rest] = words;
   if (name === undefined) throw context.usage("Missing argument 'COMMAND'.");
   // What is wrong with one of Celery's commands shows without loading the app; without -A there are no others.
@@ -74,9 +74,15 @@ export function runStatus(context: Context, options: RemoteOptions): Promise<num
 }
 
 /** `--list`: with `-A` the commands of the app, too. */
-function list(kind: Kind, context: Context): Promise<number> {
+function list(kind: Kind, context: Context, json: boolean): Promise<number> {
   const show = (own: Parameters<typeof commandsOf>[1]): Promise<number> => {
-    print(listing(kind, commandsOf(kind, own)));
+    const commands = commandsOf(kind, own);
+    const facts = [...commands.values()].map(({ name, signature = '', help = '' }) => ({
+      name,
+      signature,
+      help,
+    }));
+    print(json ? pythonJson(facts) : listing(kind, commands));
     return Promise.resolve(EXIT.ok);
   };
   return context.global.app === undefined ? show([]) : withApp(context, ({ app }) => show(app.userCommands));

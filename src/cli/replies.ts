@@ -26,7 +26,7 @@ function describe(reply: unknown): { word: 'OK' | 'ERROR'; text: string } {
     if ('error' in reply) return { word: 'ERROR', text: indent(said(reply.error), 8) };
     return { word: 'OK', text: indent(JSON.stringify(sorted(reply), null, 4), 4) };
   }
-  return { word: 'OK', text: typeof reply === 'string' ? reply : indent(pythonRepr(reply), 4) };
+  return { word: 'OK', text: indent(said(reply), 4) };
 }
 
 function said(value: unknown): string {
@@ -44,6 +44,8 @@ function sorted(value: unknown): unknown {
 /** JSON on one line with the spaces that Python puts into it. */
 export function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Date) return JSON.stringify(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
   const members = Object.entries(value).map(([key, inner]) => `${JSON.stringify(key)}: ${pythonJson(inner)}`);
   return `{${members.join(', ')}}`;

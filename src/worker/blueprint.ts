@@ -1,5 +1,13 @@
 import type { Logger } from '../core/logger.ts';
 
+/** What a worker starts, in this order; some only when asked for. It stops in reverse. `graph bootsteps` draws it. */
+export const WORKER_STEPS = ['Pool', 'StateDB', 'Events', 'Consumer', 'Autoscaler'] as const;
+
+export type WorkerStep = (typeof WORKER_STEPS)[number];
+
+/** What its consumer opens on each connection, in this order. */
+export const CONSUMER_STEPS = ['Connection', 'Mingle', 'Gossip', 'Heart', 'Control', 'Tasks'] as const;
+
 /** One part of a running worker, in the order of the blueprint. */
 export interface Bootstep {
   /** As shown in logs: `pool`, `consumer`. */

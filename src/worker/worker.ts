@@ -8,8 +8,8 @@ import { errorRepr } from '../message/remote-error.ts';
 import type { Queue } from '../transport/topology.ts';
 import { assemble } from './assembly.ts';
 import type { WorkerParts } from './assembly.ts';
-import { Blueprint } from './blueprint.ts';
-import type { Bootstep } from './blueprint.ts';
+import { Blueprint, WORKER_STEPS } from './blueprint.ts';
+import type { Bootstep, WorkerStep } from './blueprint.ts';
 import type { StopMode, WorkerEnd, WorkerOptions } from './options.ts';
 import type { WorkerState } from './state.ts';
 
@@ -121,20 +121,13 @@ export class Worker {
     });
     this.#parts = parts;
     void pool.failed?.then((error) => this.#fail(error));
-    // The order in which a worker starts; it stops in reverse.
     parts.events.prepare(signal);
+    const steps = this.#steps(parts);
     this.#blueprint = new Blueprint(
-      [
-        { name: 'Pool', start: (starting) => pool.start(starting), stop: () => this.#stopPool() },
-        ...this.#stateDb(parts),
-        { name: 'Events', start: () => Promise.resolve(), stop: () => parts.events.close() },
-        {
-          name: 'Consumer',
-          start: (starting) => parts.consumer.start(starting),
-          stop: () => parts.consumer.stop(),
-        },
-        ...autoscaling(parts),
-      ],
+      WORKER_STEPS.flatMap((name) => {
+        const step = steps[name];
+        return step === undefined ? [] : [{ name, ...step }];
+      }),
       logger,
     );
     await this.#blueprint.start(signal);
@@ -187,12 +180,32 @@ export class Worker {
     stop.abort();
   }
 
-  #stateDb({ state }: WorkerParts): readonly Bootstep[] {
+  #steps(parts: WorkerParts): Readonly<Record<WorkerStep, Omit<Bootstep, 'name'> | undefined>> {
+    const { pool } = this.#options;
+    const { autoscaler, consumer, events } = parts;
+    return {
+      Pool: { start: (starting) => pool.start(starting), stop: () => this.#stopPool() },
+      StateDB: this.#stateDb(parts),
+      Events: { start: () => Promise.resolve(), stop: () => events.close() },
+      Consumer: { start: (starting) => consumer.start(starting), stop: () => consumer.stop() },
+      Autoscaler: autoscaler && {
+        start: async () => {
+          await Promise.resolve();
+          autoscaler.start();
+        },
+        stop: async () => {
+          await Promise.resolve();
+          autoscaler.stop();
+        },
+      },
+    };
+  }
+
+  #stateDb({ state }: WorkerParts): Omit<Bootstep, 'name'> | undefined {
     const { stateDb, logger } = this.#options;
-    if (stateDb === undefined) return [];
+    if (stateDb === undefined) return undefined;
     let open: AsyncDisposable | undefined;
-    const step: Bootstep = {
-      name: 'StateDB',
+    return {
       start: () => {
         open = stateDb.attach(state, this.#app.clock, logger);
         return Promise.resolve();
@@ -201,27 +214,10 @@ export class Worker {
         await open?.[Symbol.asyncDispose]();
       },
     };
-    return [step];
   }
 
   #stopPool(): Promise<void> {
     const { pool } = this.#options;
     return this.#mode === 'cold' ? pool.kill() : pool.stop();
   }
-}
-
-function autoscaling({ autoscaler }: WorkerParts): readonly Bootstep[] {
-  if (autoscaler === undefined) return [];
-  const step: Bootstep = {
-    name: 'Autoscaler',
-    start: () => {
-      autoscaler.start();
-      return Promise.resolve();
-    },
-    stop: () => {
-      autoscaler.stop();
-      return Promise.resolve();
-    },
-  };
-  return [step];
 }

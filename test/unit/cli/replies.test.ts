@@ -29,6 +29,7 @@ it.each([
     [{ args: [1], kwargs: {}, time_start: null }],
     "->  w@h: OK\n    * {'args': [1], 'kwargs': {}, 'time_start': None}\n",
   ],
+  ['53.008MB', '->  w@h: OK\n    53.008MB\n'],
   [null, '->  w@h: OK\n    None\n'],
   [
     { b: 1, a: { d: 2, c: [] } },
