@@ -32,13 +32,17 @@ const bash: Offers = async (script, words) => {
 };
 
 /** In a terminal of its own, as zsh completes in no other: what Tab and then the list of all matches show. */
-const zsh: Offers = async (script, words) => {
+let zshRuns = 0;
+const zsh: Offers = async (file, words) => {
+  zshRuns += 1;
+  const script = `${file}.${String(zshRuns)}`;
+  // Ready when the line is being edited: what is typed before would go to the terminal, whose own ^U takes it away.
   // `compadd` is what every function of completion ends in; it tells what matches the word that is typed.
   const program = `
     zmodload zsh/zpty; zpty -b shell zsh -f -i
-    zpty -w shell 'PS1=; autoload -Uz compinit; compinit -u -D; source ${script}'
+    zpty -w shell 'PS1=; autoload -Uz compinit; compinit -u -D; source ${file}'
     zpty -w shell 'compadd() { local -a hits; builtin compadd -O hits "$@" 2>/dev/null; print -rl -- "HIT:"\${^hits} >> ${script}.hits; builtin compadd "$@"; }'
-    zpty -w shell 'zle -C offer complete-word _main_complete; bindkey "^T" offer; print -r READY >> ${script}.ready'
+    zpty -w shell 'zle -C offer complete-word _main_complete; bindkey "^T" offer; zle-line-init() { print -r READY >> ${script}.ready }; zle -N zle-line-init'
     until [[ -e ${script}.ready ]]; do zpty -r -t shell line; sleep 0.02; done
     zpty -n -w shell 'celery-ts ${words.join(' ')}'$'\x14'
     zpty -n -w shell $'\x15''print -r DONE >> ${script}.done'$'\n'
@@ -46,7 +50,6 @@ const zsh: Offers = async (script, words) => {
     zpty -d shell`;
   await exec('zsh', ['-f', '-c', program], { timeout: 30_000 });
   const hits = existsSync(`${script}.hits`) ? readFileSync(`${script}.hits`, 'utf8') : '';
-  for (const end of ['hits', 'ready', 'done']) rmSync(`${script}.${end}`, { force: true });
   return [...new Set([...hits.matchAll(/^HIT:(.+)$/gm)].map(([, word = '']) => word))];
 };
 
