@@ -170,7 +170,8 @@ const lives: Case[] = [
   ['retries', `run('ts.flaky', 2)`, 2],
   [
     'the state RETRY and its error',
-    `states(send('ts.flaky', 1))`,
+    // Later, so that the client is waiting when the first state arrives: of one that has come before it tells nothing.
+    `states(app.send_task('ts.flaky', [1], countdown=0.5))`,
     [
       ['RETRY', raises('TypeError', 'builtins', 'not yet')],
       ['SUCCESS', 1],
