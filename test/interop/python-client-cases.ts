@@ -235,7 +235,7 @@ return [r.state, app.AsyncResult(r.id).result]`,
   ],
   [
     'STARTED',
-    `states(send('ts.tracked', 0.1))`,
+    `states(app.send_task('ts.tracked', [0.1], countdown=0.5))`,
     [
       ['STARTED', { hostname: 'ts@interop', pid: expect.any(Number) as unknown }],
       ['SUCCESS', 'over'],
@@ -243,7 +243,7 @@ return [r.state, app.AsyncResult(r.id).result]`,
   ],
   [
     'a state of its own',
-    `states(send('ts.progress'))`,
+    `states(app.send_task('ts.progress', countdown=0.5))`,
     [
       ['PROGRESS', { done: 1 }],
       ['SUCCESS', 'complete'],
