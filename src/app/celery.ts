@@ -7,7 +7,7 @@ import { LamportClock } from '../core/clock.ts';
 import { OperationalError } from '../core/errors.ts';
 import type { ResultTuple } from '../message/outcome.ts';
 import type { ResultMeta } from '../message/result-meta.ts';
-import { serializerByName } from '../message/registry.ts';
+import { structuredSerializer } from '../message/registry.ts';
 import { unsupportedSettings } from '../settings/resolve.ts';
 import type { SettingsLayer } from '../settings/resolve.ts';
 import type { ResolvedSettings, Settings } from '../settings/settings.ts';
@@ -428,7 +428,7 @@ export class Celery {
     checkFormats(this.settings);
     for (const definition of this.#definitions.values()) {
       const { backend, serializer } = this.#derived().attributesOf(definition).resolved;
-      check(`Task '${definition.name}'`, () => serializerByName(serializer));
+      check(`Task '${definition.name}'`, () => structuredSerializer(serializer));
       if (backend !== null) this.backendFor(backend);
     }
   }

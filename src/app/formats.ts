@@ -1,15 +1,15 @@
 import { ImproperlyConfigured } from '../core/errors.ts';
-import { acceptedTypes, serializerByName } from '../message/registry.ts';
+import { acceptedTypes, structuredSerializer } from '../message/registry.ts';
 import type { ResolvedSettings } from '../settings/settings.ts';
 
 /**
- * Checks that there are serializers of the names in the settings.
+ * Checks that there are serializers of the names in the settings, and that they can write what the setting is about.
  * @throws {ImproperlyConfigured} naming the setting
  */
 export function checkFormats(settings: ResolvedSettings): void {
   const { task_serializer, result_serializer, event_serializer } = settings;
   for (const [setting, name] of Object.entries({ task_serializer, result_serializer, event_serializer })) {
-    check(setting, () => serializerByName(name));
+    check(setting, () => structuredSerializer(name));
   }
   const { accept_content, result_accept_content } = settings;
   check('accept_content', () => acceptedTypes(accept_content));

@@ -41,6 +41,18 @@ export function serializerByName(name: string): Serializer {
   );
 }
 
+/**
+ * The same for tasks, results and events, which are structures.
+ * @throws {ImproperlyConfigured} when there is none of the name, or it writes text and bytes only
+ */
+export function structuredSerializer(name: string): Serializer {
+  const serializer = serializerByName(name);
+  if (serializer !== rawSerializer) return serializer;
+  throw new ImproperlyConfigured(
+    'the serializer raw takes text and bytes only, which no task, result or event is; use json, msgpack or yaml',
+  );
+}
+
 /** Whether a serializer writes JSON. @throws {ImproperlyConfigured} when there is no such serializer */
 export function isJson(name: string): boolean {
   return serializerByName(name).contentType === jsonSerializer.contentType;

@@ -305,6 +305,7 @@ describe('config check', () => {
     'queue.js': bad('queue', '{ queue: 5 }'),
     'late.js': bad('late', "{ acksLate: 'yes' }"),
     'wire.js': bad('wire', "{ serializer: 'pikle' }"),
+    'bytes.js': bad('bytes', "{ serializer: 'raw' }"),
     'own.js': bad('own', "{ backend: 'nowhere://' }"),
   };
   const CHECK = ['config', 'check'];
@@ -325,6 +326,8 @@ describe('config check', () => {
       /^result_serializer: there is no serializer 'jsn'; there are: json,/,
     ],
     [[], { CELERY_EVENT_SERIALIZER: 'jsn' }, /^event_serializer: /],
+    [[], { CELERY_RESULT_SERIALIZER: 'raw' }, /^result_serializer: .* text and bytes only, .*; use json/],
+    [['-A', 'bytes'], {}, /^Task 'tasks\.bytes': the serializer raw takes text and bytes only/],
     [[], { CELERY_ACCEPT_CONTENT: 'json,pikle' }, /^accept_content: there is no serializer 'pikle'/],
     [[], { CELERY_RESULT_ACCEPT_CONTENT: 'pikle' }, /^result_accept_content: /],
     [[], { CELERY_TASK_ROUTES: '{"a":' }, /task_routes takes .*got "{\\"a\\":"\. The text is not JSON/],
