@@ -102,6 +102,8 @@ class Link implements RedisLink {
     const timer = connectTimeoutMs > 0 ? setTimeout(() => this.fail(late), connectTimeoutMs) : undefined;
     try {
       await this.client.connect();
+      // Left to itself ioredis switches them on.
+      if (this.#options.keepAlive === false) (this.client.stream).setKeepAlive(false);
       await this.#login();
     } catch (error) {
       throw this.#reason ?? connectError(this.url, this.#cause ?? error);
@@ -211,7 +213,7 @@ function clientOptions(
     // Proxies and old servers do not know HELLO.
     protocol: 2,
     connectTimeout: options.connectTimeoutMs,
-    ...(options.keepAlive === false ? {} : { keepAlive: 30_000 }),
+    keepAlive: 30_000,
     // A server that became a replica, after a failover: find the master again.
     // (Before Redis 7 a script's error ends with the words of its command.)
     reconnectOnError: (error) => /(^|: -)(READONLY|MASTERDOWN)\b/.test(error.message),

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -53,6 +54,21 @@ describe.runIf(hasRedis)('openRedis', () => {
     await link[Symbol.asyncDispose]();
     expect(await link.closed).toBeUndefined();
     await expect(link.client.get('k')).rejects.toThrow();
+  });
+
+  it.runIf(existsSync('/proc/net/tcp'))('sends keep-alive probes unless told not to', async () => {
+    /** Of the kernel: whether a timer that is not for what was sent runs on this end of the connection. */
+    const hasProbes = (link: RedisLink): boolean => {
+      const port = (link.client.stream).localPort ?? 0;
+      const end = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+      const line = readFileSync('/proc/net/tcp', 'utf8')
+        .split('\n')
+        .map((each) => each.trim().split(/\s+/))
+        .find(([, local]) => local === end);
+      return line?.[5]?.startsWith('02:') === true;
+    };
+    expect(hasProbes(await open(server.url()))).toBe(true);
+    expect(hasProbes(await open(server.url(), { keepAlive: false }))).toBe(false);
   });
 
   it('speaks TLS and verifies the certificate', async () => {
