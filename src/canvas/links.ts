@@ -12,14 +12,14 @@ export function signaturesIn(value: unknown): readonly SignatureJson[] {
 
 /**
  * The same, followed by a callback when it succeeds: a chain's last step, a chord's body. A group has no end of its own: its
- * first member gets the callback, which then takes no result.
+ * first member gets the callback, which then takes no result. At the end of a chain all of its members get it.
  */
 export function withLink(node: CanvasNode, callback: SignatureJson): CanvasNode {
   switch (node.kind) {
     case 'task':
       return { ...node, options: append(node.options, 'link', callback) };
     case 'chain':
-      return { ...node, tasks: mapLast(node.tasks, (last) => withLink(last, callback)) };
+      return { ...node, tasks: mapLast(node.tasks, (last) => withLinkAtEnd(last, callback)) };
     case 'group': {
       const unasking = writeSignature(withImmutable(readSignature(callback)));
       return {
@@ -30,6 +30,11 @@ export function withLink(node: CanvasNode, callback: SignatureJson): CanvasNode 
     case 'chord':
       return { ...node, body: withLink(node.body, callback) };
   }
+}
+
+function withLinkAtEnd(node: CanvasNode, callback: SignatureJson): CanvasNode {
+  if (node.kind !== 'group') return withLink(node, callback);
+  return { ...node, tasks: node.tasks.map((task) => withLinkAtEnd(task, callback)) };
 }
 
 /** Whether error callbacks of a chord go to its header too: `task_allow_error_cb_on_chord_header`. */

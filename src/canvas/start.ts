@@ -103,9 +103,15 @@ function withCallOptions(node: CanvasNode, options: SignatureOptions, places: Er
   }
   const id = options['task_id'];
   if (node.kind === 'group' && id !== undefined) linked = withOptions(linked, { task_id: id });
-  if (rest.length > 0) return sequence([linked, ...rest]);
+  if (rest.length > 0) return sequence([withParentOfBody(linked, options), ...rest]);
   // The last step of a chain says that nothing is left of it.
   return Array.isArray(options['chain']) ? withOptions(linked, { chain: [] }) : linked;
+}
+
+/** What follows a chord joins its body; a body that was one task is told its parent, which the first step of a chain is not. */
+function withParentOfBody(node: CanvasNode, { parent_id }: SignatureOptions): CanvasNode {
+  if (node.kind !== 'chord' || node.body.kind !== 'task' || parent_id === undefined) return node;
+  return { ...node, body: withOptions(node.body, { parent_id }) };
 }
 
 /** Collects what is sent, from the top of a frozen canvas to the tasks that run first. */
@@ -142,7 +148,8 @@ class Starting {
     const [first, ...rest] = tasks;
     if (first?.kind !== 'task') return null;
     const chain = rest.map(writeSignature).reverse();
-    return this.#call(first.task, first.args, first.kwargs, { ...first.options, ...options, chain });
+    const all = { ...first.options, ...without(options, ['parent_id']), chain };
+    return this.#call(first.task, first.args, first.kwargs, all);
   }
 
   #startGroup(node: GroupNode, result: ResultNode, options: SignatureOptions): ResultTuple {

@@ -34,8 +34,8 @@ function unrolledChain(chain: ChainNode): readonly CanvasNode[] {
   const [first, ...others] = tasks.flatMap(unrolled);
   const after = rest.flatMap(unrolled);
   if (first === undefined) return after;
-  // In Celery, too, they are those of the task that is sent.
-  const own = without(chain.options, [...PLACEMENT, 'link', 'link_error', 'chain']);
+  // In Celery, too, they are those of the task that is sent; but its parent is whoever sends it.
+  const own = without(chain.options, [...PLACEMENT, 'parent_id', 'link', 'link_error', 'chain']);
   return [withOptions(first, own), ...others, ...after];
 }
 

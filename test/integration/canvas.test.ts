@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Celery, chain, chord, group, Ignore, Reject } from '../../src/index.ts';
-import type { AnyResult, TaskRequest } from '../../src/index.ts';
+import type { AnyResult, SignatureJson, TaskRequest } from '../../src/index.ts';
 import { startWorker } from '../../src/testing/index.ts';
 import type { TestWorker } from '../../src/testing/index.ts';
 import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';
@@ -36,6 +36,11 @@ function tasksOf(app: Celery, seen: unknown[]) {
       await self.addToChord(add.s(x, 100));
       return x;
     }),
+    enlarge: app.task('enlarge', { bind: true }, async (self, x: number, more: SignatureJson) => {
+      await self.addToChord(more);
+      return x;
+    }),
+    same: app.task('same', (items: readonly unknown[]) => items),
     count: app.task('count', (items: readonly unknown[]) => items.length),
     nobody: app.signature<number>('nobody'),
     note: app.task('note', (x: unknown) => {
@@ -74,6 +79,30 @@ const GIVES: readonly (readonly [name: string, make: (t: Tasks) => Sendable, res
   ['a member that is replaced', (t) => chord([t.twice.s(3), t.add.s(1, 1)], t.sum.s()), 8],
   ['a member that is replaced by a chain', (t) => chord([t.steps.s(3), t.add.s(1, 1)], t.sum.s()), 16],
   ['a member that adds another', (t) => chord([t.grow.s(3), t.add.s(1, 1)], t.sum.s()), 108],
+  [
+    'a member that adds a chain',
+    (t) => chord([t.enlarge.s(3, chain(t.add.s(1, 1), t.add.s(1)).toJSON()), t.add.s(1, 1)], t.sum.s()),
+    8,
+  ],
+  [
+    'a member that adds a group',
+    (t) => chord([t.enlarge.s(3, group(t.add.s(1, 1), t.add.s(2, 2)).toJSON()), t.add.s(1, 1)], t.sum.s()),
+    11,
+  ],
+  [
+    'a member that adds a chord',
+    (t) =>
+      chord(
+        [t.enlarge.s(3, chord([t.add.s(1, 1), t.add.s(2, 2)], t.sum.s()).toJSON()), t.add.s(1, 1)],
+        t.sum.s(),
+      ),
+    11,
+  ],
+  [
+    'a member that is replaced by a group, in order',
+    (t) => chord([t.fan.s(4), t.add.s(1, 1)], t.same.s()),
+    [[0, 2, 4, 6], 2],
+  ],
   ['a step that is replaced', (t) => chain(t.twice.s(3), t.add.s(1)), 7],
   ['a step that is replaced by a group', (t) => chain(t.fan.s(3), t.sum.s(), t.add.s(1)), 7],
   ['a step that is replaced by a chain', (t) => chain(t.steps.s(3), t.add.s(1)), 15],
@@ -256,6 +285,24 @@ describe.each([
       await vi.waitFor(
         () => {
           expect(sorted()).toEqual(expected);
+        },
+        { timeout: 15_000 },
+      );
+    },
+  );
+
+  it.each<[string, (t: Tasks) => Sendable, readonly unknown[]]>([
+    ['a chain', (t) => t.steps.s(1).link(t.note.s()), ['12']],
+    ['a group', (t) => t.fan.s(2).link(t.note.s()), ['0,2']],
+  ])(
+    'a callback of a task that is replaced by %s is called once',
+    { timeout: 30_000 },
+    async (_, make, calls) => {
+      seen.length = 0;
+      await ((await make(tasks).delay()) as AnyResult).get({ timeout: 20 });
+      await vi.waitFor(
+        () => {
+          expect(seen.map(String)).toEqual(calls);
         },
         { timeout: 15_000 },
       );
