@@ -22,6 +22,7 @@ export function runPurge(context: Context, options: PurgeOptions): Promise<numbe
     const excluded = new Set(options.excludeQueues);
     const names = [...new Set(options.queues ?? configured)].filter((name) => !excluded.has(name)).sort();
     const json = options.json === true;
+    if (names.length === 0 && !json) return EXIT.ok;
     if (options.force !== true && names.length > 0)
       await confirm(names, json ? process.stderr : process.stdout);
     const queues: Record<string, number> = {};

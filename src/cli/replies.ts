@@ -24,7 +24,7 @@ function describe(reply: unknown): { word: 'OK' | 'ERROR'; text: string } {
   if (typeof reply === 'object' && reply !== null) {
     if ('ok' in reply) return { word: 'OK', text: indent(said(reply.ok), 8) };
     if ('error' in reply) return { word: 'ERROR', text: indent(said(reply.error), 8) };
-    return { word: 'OK', text: indent(JSON.stringify(sorted(reply), null, 4), 4) };
+    return { word: 'OK', text: indent(tree(reply), 4) };
   }
   return { word: 'OK', text: indent(said(reply), 4) };
 }
@@ -33,12 +33,17 @@ function said(value: unknown): string {
   return typeof value === 'string' ? value : pythonRepr(value);
 }
 
-/** Keys in order, at every depth. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+/** JSON over lines, with keys in order at every depth; numbers that JSON does not have are those of Python. */
+function tree(value: unknown): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return pythonJson(value);
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  const items = Array.isArray(value)
+    ? value.map(tree)
+    : Object.entries(value)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([key, inner]) => `${JSON.stringify(key)}: ${tree(inner)}`);
+  return items.length === 0 ? `${open}${close}` : `${open}\n${indent(items.join(',\n'), 4)}\n${close}`;
 }
 
 /** JSON on one line with the spaces that Python puts into it. */

@@ -183,7 +183,7 @@ async function redis(): Promise<Broker> {
 describe.skipIf(python === undefined).each([
   ['RabbitMQ', hasRabbitmq, rabbitmq],
   ['Redis', hasRedis, redis],
-] as const)('over %s', (name, isInstalled, start) => {
+] as const)('over %s', (_name, isInstalled, start) => {
   describe.skipIf(!isInstalled)('ours and Python', { timeout: 120_000 }, () => {
     const own = new Releasers();
     let broker: Broker;
@@ -298,38 +298,6 @@ describe.skipIf(python === undefined).each([
         .toEqual({ [OURS]: expected(OURS), [THEIRS]: expected(THEIRS) });
     });
 
-    // What is printed does not depend on the broker.
-    it
-      .skipIf(name === 'Redis')
-      .each([
-        ['status'],
-        ['inspect', 'ping'],
-        ['inspect', '-j', 'ping'],
-        ['inspect', 'registered', 'rate_limit', 'max_retries'],
-        ['inspect', '-j', 'registered'],
-        ['inspect', 'scheduled'],
-        ['inspect', 'query_task', 'none'],
-        ['control', 'rate_limit', 'tasks.limited', '10/m'],
-        ['control', '-j', 'time_limit', 'tasks.add', '1', '2'],
-        ['control', 'add_consumer'],
-      ])('are printed alike by both command lines: %s %s %s', async (command, ...args) => {
-      const words = [command, '-d', NODES.join(), '-t', '20', ...args];
-      const [ours, theirs] = await Promise.all([celeryTs(...words), celery(...words)]);
-      expect(ours.code).toBe(theirs.code);
-      const blocks = (stdout: string): string[] => {
-        const text = stdout.replaceAll(/^ +$/gm, '').replaceAll(/'redelivered': (None|False)/g, '');
-        // Whoever answers first is printed first.
-        return args[0] === '-j'
-          ? [JSON.stringify(sortedByNode(text))]
-          : text.replaceAll(/\n+/g, '\n').split('->').sort();
-      };
-      expect(blocks(ours.stdout.replace(/\n\d nodes? online\.\n$/, ''))).toEqual(
-        blocks(theirs.stdout.replace(/\n\d nodes? online\.\n$/, '')),
-      );
-      const online = /\d nodes? online/;
-      expect(online.exec(ours.stdout)?.[0]).toBe(online.exec(theirs.stdout)?.[0]);
-    });
-
     it('takes patterns, from both clients', async () => {
       const ask = async (pattern: string, matcher?: 'pcre' | 'glob'): Promise<string[]> =>
         (await app.control.ping({ pattern, ...(matcher !== undefined && { matcher }), timeout: 1.5 }))
@@ -418,9 +386,3 @@ describe.skipIf(python === undefined).each([
     });
   });
 });
-
-function sortedByNode(text: string): unknown {
-  const value = JSON.parse(text) as unknown;
-  if (Array.isArray(value)) return value.map((one) => JSON.stringify(one)).sort();
-  return Object.entries(value as object).sort(([a], [b]) => (a < b ? -1 : 1));
-}

@@ -73,3 +73,52 @@ changes = {
 print(json.dumps({**{name: list(found or {}) for name, found in answers.items()},
                   **{name: [list(one)[0] for one in found] for name, found in changes.items()}}))
 `;
+
+/** Tasks for both command lines; the environment says where broker and results are. */
+export const BOTH_TASKS = `
+import { Celery } from 'celery-ts';
+
+export const app = new Celery('tasks', {
+  broker: process.env.BROKER, backend: process.env.RESULTS, worker_pool_restarts: true,
+});
+app.task('tasks.add', (x, y) => x + y);
+app.task('tasks.limited', { rateLimit: '10/m', acksLate: true }, (x) => x);
+app.task('tasks.fail', (text) => {
+  throw new RangeError(text);
+});
+app.task('tasks.sleep', async (seconds) => {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+});
+`;
+
+/** The same for Python. */
+export const PYTHON_BOTH_TASKS = `
+import os, time
+from celery import Celery
+
+app = Celery('tasks', broker=os.environ['BROKER'], backend=os.environ['RESULTS'])
+app.conf.worker_pool_restarts = True
+
+@app.task(name='tasks.add')
+def add(x, y):
+    return x + y
+
+@app.task(name='tasks.limited', rate_limit='10/m', acks_late=True)
+def limited(x):
+    return x
+
+@app.task(name='tasks.fail')
+def fail(text):
+    raise ValueError(text)
+
+@app.task(name='tasks.sleep')
+def sleep(seconds):
+    time.sleep(seconds)
+`;
+
+/** Prints the remote control commands that Python's command line offers. */
+export const PANEL = `
+import json
+from celery.worker.control import Panel
+print(json.dumps([f'{meta.type} {name}' for name, meta in Panel.meta.items() if meta.visible]))
+`;

@@ -85,14 +85,21 @@ export class Bindings {
     return [...found].sort();
   }
 
-  /** The queues that a message reaches; undefined when nobody has ever heard of the exchange. */
-  async targets(exchange: string, routingKey: string): Promise<Set<string> | undefined> {
-    if (exchange === '') return new Set([routingKey]);
+  /**
+   * The queues that a message reaches, each with its binding if that has just this key; undefined when nobody has ever heard
+   * of the exchange.
+   */
+  async targets(exchange: string, routingKey: string): Promise<Map<string, string | undefined> | undefined> {
+    if (exchange === '') return new Map([[routingKey, undefined]]);
     const members = await this.#client.smembers(this.#keys.bindings(exchange));
     const type = this.#types.get(exchange);
-    if (members.length === 0) return type === undefined ? undefined : new Set();
-    const rows = members.map((member) => this.#keys.readBinding(member));
-    return route(type ?? guessedType(rows), rows, routingKey);
+    if (members.length === 0) return type === undefined ? undefined : new Map();
+    const rows = members.map((member) => ({ ...this.#keys.readBinding(member), member }));
+    const exact = new Map(
+      rows.filter((row) => row.routingKey === routingKey).map(({ queue, member }) => [queue, member]),
+    );
+    const queues = route(type ?? guessedType(rows), rows, routingKey);
+    return new Map([...queues].map((queue) => [queue, exact.get(queue)]));
   }
 }
 

@@ -306,9 +306,9 @@ export class HeldMessages {
       await this.#put({ tag, score }, envelope, [routingKey], 'front');
       return true;
     }
-    const queues = (await this.#bindings.targets(exchange, routingKey)) ?? [];
+    const queues = (await this.#bindings.targets(exchange, routingKey)) ?? new Map<string, undefined>();
     const priority = priorityOf(envelope);
-    const lists = [...queues].map((queue) => this.#keys.listFor(queue, priority));
+    const lists = [...queues.keys()].map((queue) => this.#keys.listFor(queue, priority));
     await this.#put({ tag, score }, markRedelivered(envelope), lists, 'front');
     return true;
   }

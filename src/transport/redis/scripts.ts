@@ -260,6 +260,15 @@ if redis.call('HDEL', unacked, tag) == 0 then return 0 end
 for at = 4, #KEYS do redis.call(ARGV[3], KEYS[at], ARGV[4]) end
 return 1`);
 
+/**
+ * Puts a message into a queue as long as it is bound: a list that is made after its queue was deleted would stay for ever.
+ *
+ * KEYS: bindings, list. ARGV: binding, envelope.
+ */
+export const PUSH_BOUND = script(`
+if redis.call('SISMEMBER', KEYS[1], ARGV[1]) == 0 then return 0 end
+return redis.call('LPUSH', KEYS[2], ARGV[2])`);
+
 /** Lets a temporary queue last from now. KEYS: temporary queues. ARGV: seconds, entry. */
 export const KEEP_TEMPORARY = script(`${NOW}
 return redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[2])`);

@@ -15,7 +15,7 @@ import { Keys } from './keys.ts';
 import { type LocalMessage, LocalQueues } from './local-queues.ts';
 import type { RedisOptions } from './options.ts';
 import { QueueOrder } from './queue-order.ts';
-import { runScript, TAKE } from './scripts.ts';
+import { PUSH_BOUND, runScript, TAKE } from './scripts.ts';
 import { TemporaryQueues } from './temporary.ts';
 import { fanoutChannels, type OpenLink, Subscriptions } from './subscriptions.ts';
 import { writeTogether } from './write-together.ts';
@@ -125,19 +125,22 @@ export class RedisStore implements MessageStore {
     }
     const queues =
       exchange === ''
-        ? [routingKey]
+        ? new Map([[routingKey, undefined]])
         : await this.#do(what, () => this.#bindings.targets(exchange, routingKey));
     if (queues === undefined) throw new OperationalError(`there is no exchange '${exchange}' to publish to`);
-    const reached = [...queues];
+    const reached: [queue: string, binding: string | undefined][] = [...queues];
     const { deadletterQueue } = this.#options;
-    if (reached.length === 0 && deadletterQueue !== undefined) reached.push(deadletterQueue);
+    if (reached.length === 0 && deadletterQueue !== undefined) reached.push([deadletterQueue, undefined]);
     // Each copy has a tag of its own: it is the key by which it is held.
-    const push = (queue: string): Promise<number> => {
+    const push = ([queue, binding]: (typeof reached)[number]): Promise<unknown> => {
       const list = this.#keys.listFor(queue, envelope.properties.priority);
-      return this.#link.client.lpush(list, textOf(envelope, target));
+      const text = textOf(envelope, target);
+      if (binding === undefined) return this.#link.client.lpush(list, text);
+      const keys = [this.#keys.bindings(exchange), list];
+      return runScript(this.#link.client, PUSH_BOUND, keys, [binding, text]);
     };
-    await this.#do(what, () => Promise.all(reached.map(push)));
-    return reached.length > 0;
+    const lengths = await this.#do(what, () => Promise.all(reached.map(push)));
+    return lengths.some((length) => length !== 0);
   }
 
   topology(): Promise<StoredTopology> {

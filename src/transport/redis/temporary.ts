@@ -80,18 +80,23 @@ export class TemporaryQueues {
   }
 
   async #sweep(): Promise<void> {
-    const ended = await runScript(this.#link.client, FIND_ENDED, [this.#keys.temporary], []);
-    for (const entry of ended as string[]) {
-      const [queue, bindings] = JSON.parse(entry) as [string, [exchange: string, routingKey: string][]];
-      const multi = this.#link.client.multi();
-      for (const [exchange, routingKey] of bindings) {
-        multi.srem(this.#keys.bindings(exchange), this.#keys.binding(routingKey, '', queue));
-      }
-      await multi
-        .del(...this.#keys.lists(queue))
-        .zrem(this.#keys.temporary, entry)
-        .exec();
+    let ended: string[];
+    do {
+      ended = (await runScript(this.#link.client, FIND_ENDED, [this.#keys.temporary], [])) as string[];
+      await Promise.all(ended.map((entry) => this.#remove(entry)));
+    } while (ended.length > 0);
+  }
+
+  async #remove(entry: string): Promise<void> {
+    const [queue, bindings] = JSON.parse(entry) as [string, [exchange: string, routingKey: string][]];
+    const multi = this.#link.client.multi();
+    for (const [exchange, routingKey] of bindings) {
+      multi.srem(this.#keys.bindings(exchange), this.#keys.binding(routingKey, '', queue));
     }
+    await multi
+      .del(...this.#keys.lists(queue))
+      .zrem(this.#keys.temporary, entry)
+      .exec();
   }
 
   /** A server that is gone ends the connection, which says so. */
