@@ -1,5 +1,6 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, extname, isAbsolute, relative } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, relative } from 'node:path';
 import { ImproperlyConfigured } from '../core/errors.ts';
 import type { SettingsLayer } from '../settings/resolve.ts';
 import type { SettingsPlace } from './conf.ts';
@@ -80,37 +81,56 @@ async function findNamed(name: string, folders: readonly string[]): Promise<stri
 }
 
 const DATA_EXTENSIONS = ['json', 'yaml', 'yml'];
+const FILE_NAMES = [...MODULE_EXTENSIONS, ...DATA_EXTENSIONS].map((each) => `celeryconfig.${each}`);
 
 async function searchUpward(folders: readonly string[]): Promise<string | null> {
+  const candidates = upward(folders).filter(mayHoldConfig);
+  if (candidates.length === 0) return null;
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
   // Only found here, not loaded: an error while it loads must not look to cosmiconfig like a missing file.
   const found = () => ({ found: true });
   const explorer = cosmiconfig('celery', {
     searchStrategy: 'none',
-    searchPlaces: [
-      ...[...MODULE_EXTENSIONS, ...DATA_EXTENSIONS].map((each) => `celeryconfig.${each}`),
-      'package.json',
-    ],
+    searchPlaces: [...FILE_NAMES, 'package.json'],
     loaders: {
       ...Object.fromEntries([...MODULE_EXTENSIONS, ...DATA_EXTENSIONS].map((each) => [`.${each}`, found])),
       '.json': (file: string, text: string): unknown =>
         basename(file) === 'package.json' ? defaultLoaders['.json'](file, text) : found(),
     },
   });
-  for (const folder of upward(folders)) {
+  for (const folder of candidates) {
     const result = await explorer.search(folder);
     if (result !== null) return result.filepath;
   }
   return null;
 }
 
+/**
+ * Loads what the search will need, if it will. For before the app is loaded: tsx, once it is at work, makes every import several
+ * times slower.
+ * @param cwd absolute folder in which the program was started
+ */
+export async function prepareSearch(cwd: string): Promise<void> {
+  if (upward([cwd]).some(mayHoldConfig)) await import('cosmiconfig');
+}
+
+/** Most apps have no config file, and cosmiconfig with all that it loads is a twentieth of a worker's start. */
+function mayHoldConfig(folder: string): boolean {
+  if (FILE_NAMES.some((name) => existsSync(join(folder, name)))) return true;
+  try {
+    return readFileSync(join(folder, 'package.json'), 'utf8').includes('"celery"');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT'; // cosmiconfig says what is wrong with it.
+  }
+}
+
 /** Each folder, then those above it, none twice. */
-function upward(folders: readonly string[]): Iterable<string> {
+function upward(folders: readonly string[]): string[] {
   const all = new Set<string>();
   for (const start of folders) {
     for (let folder = start; !all.has(folder); folder = dirname(folder)) all.add(folder);
   }
-  return all;
+  return [...all];
 }
 
 /** The settings in a config file: exports of a module, keys of JSON or YAML, the key `celery` of package.json. */

@@ -7,7 +7,7 @@ import { findInPackages, findModule } from './module-search.ts';
 import { loadModule } from './user-module.ts';
 import type { Exports } from './user-module.ts';
 
-export { applyConfig } from './config-file.ts';
+export { applyConfig, prepareSearch } from './config-file.ts';
 export type { AppliedConfig, ConfigSources } from './config-file.ts';
 
 /** An app and where it came from. */

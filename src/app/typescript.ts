@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type * as TsxCjs from 'tsx/cjs/api';
 
@@ -44,16 +44,35 @@ export function registerTypeScript(file: string): Promise<void> {
 }
 
 async function register(tsconfig: string | undefined): Promise<void> {
-  // Both halves: the ESM hooks alone fail on CommonJS .ts files (ERR_REQUIRE_CYCLE_MODULE).
-  const cjs = createRequire(import.meta.url)('tsx/cjs/api') as typeof TsxCjs;
   // Newer Nodes run tsx in this thread. For older ones its hooks start a thread that loads all of tsx again: there, what
   // `tsx/esm/api` loads beside it would only delay the start.
   const esm = 'registerHooks' in module ? await import('tsx/esm/api') : undefined;
   withTsconfig(tsconfig, () => {
     if (esm === undefined) module.register('tsx/esm', import.meta.url, { data: {} });
     else esm.register(tsconfig === undefined ? {} : { tsconfig });
-    cjs.register();
   });
+  registerCommonJs(tsconfig);
+}
+
+const COMMONJS_TYPESCRIPT = ['.ts', '.cts'];
+
+/**
+ * The other half: the ESM hooks alone fail on CommonJS .ts files (ERR_REQUIRE_CYCLE_MODULE). It is as large again, and an app of ES
+ * modules has no use for it: it is loaded with the first such file.
+ */
+function registerCommonJs(tsconfig: string | undefined): void {
+  const require = createRequire(import.meta.url);
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- where Node looks for what loads a file, and the one place to say it
+  const loaders = require.extensions;
+  const load = (loaded: NodeJS.Module, file: string): void => {
+    for (const extension of COMMONJS_TYPESCRIPT) {
+      if (loaders[extension] === load) Reflect.deleteProperty(loaders, extension);
+    }
+    withTsconfig(tsconfig, () => (require('tsx/cjs/api') as typeof TsxCjs).register());
+    // As Node does: tsx has loaders for some of the extensions, and one for .js.
+    (loaders[extname(file)] ?? loaders['.js'])(loaded, file);
+  };
+  for (const extension of COMMONJS_TYPESCRIPT) loaders[extension] ??= load;
 }
 
 /** Parts of tsx take their tsconfig from the environment and from nowhere else, when they are registered. */

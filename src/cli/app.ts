@@ -1,8 +1,6 @@
-// Used to find the config file. Imported here because tsx, once it is at work, makes every import several times slower.
-import 'cosmiconfig';
 import type { Celery } from '../app/celery.ts';
 import { environmentSettings } from '../app/environment.ts';
-import { applyConfig, importTasks, loadApp } from '../app/loader.ts';
+import { applyConfig, importTasks, loadApp, prepareSearch } from '../app/loader.ts';
 import type { Context } from './context.ts';
 import { whileLoading } from './loading.ts';
 import { globalSettings } from './outside-settings.ts';
@@ -27,6 +25,7 @@ export async function openApp(
   const what =
     global.app === undefined ? 'Cannot load the configuration' : `Cannot load the app '${global.app}'`;
   return whileLoading(what, cwd, async () => {
+    await prepareSearch(cwd);
     const { app, file } = await loadApp(global.app, { cwd });
     const configModule = global.config ?? env.CELERY_CONFIG_MODULE;
     const { configFile } = await applyConfig(app, { cwd, file, configModule, environment, commandLine });

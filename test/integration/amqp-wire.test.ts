@@ -279,7 +279,9 @@ describe.skipIf(!hasRabbitmq)('the wire of RabbitMQ', () => {
 
   it('refuses headers that have no form in AMQP, and goes on', async () => {
     await channel.declareQueue(queue);
-    const tooLarge = envelope('x', { headers: { text: 'x'.repeat(70_000) } });
+    await channel.publish(envelope('large', { headers: { text: 'x'.repeat(100_000) } }), '', queue.name);
+    expect((await channel.get(queue.name))?.envelope.headers['text']).toHaveLength(100_000);
+    const tooLarge = envelope('x', { headers: { text: 'x'.repeat(140_000) } }); // More than a frame.
     await expect(channel.publish(tooLarge, '', queue.name)).rejects.toThrow(/cannot be sent over AMQP/);
     await expect(
       channel.publish(envelope('x', { headers: { n: 2n ** 64n } }), '', queue.name),

@@ -9,6 +9,7 @@ import { AmqpConsumer, type ConsumerHost } from './consumers.ts';
 import { AmqpDelivery, type Settler } from './delivery.ts';
 import { operationError } from './errors.ts';
 import { encodeTable } from './fields.ts';
+import { MessageWriter } from './frame-writer.ts';
 import { Publisher } from './publisher.ts';
 
 /** How long closing waits for a broker that does not answer. */
@@ -48,7 +49,9 @@ export class AmqpChannel implements Channel {
     this.#channel = channel;
     this.#isPatient = patient;
     this.closed = this.#settled.promise;
-    this.#publisher = new Publisher(channel, confirm, (error) => this.#failure('publish', error));
+    this.#publisher = new Publisher(channel, new MessageWriter(channel), confirm, (error) =>
+      this.#failure('publish', error),
+    );
     this.#host = this.#consumerHost();
     channel.on('error', (error) => {
       this.#reason ??= operationError('go on with this channel', error);

@@ -1,19 +1,8 @@
-import type { MessageProperties as AmqpProperties, Options } from 'amqplib';
+import type { MessageProperties as AmqpProperties } from 'amqplib';
 import { DecodeError } from '../../core/errors.ts';
 import type { Envelope, MessageProperties } from '../../message/message.ts';
 import { readTable } from '../../message/amqp-table.ts';
-import { encodeTable } from './fields.ts';
 import { HeaderTable } from './frame-reader.ts';
-
-/** The properties and headers of a message, for amqplib. */
-export function publishOptions({
-  contentType,
-  contentEncoding,
-  headers,
-  properties,
-}: Envelope): Options.Publish {
-  return { ...properties, contentType, contentEncoding, headers: encodeTable(headers) };
-}
 
 /** The properties as amqplib gives them: what a sender left out is undefined. */
 type Received = Partial<Record<keyof AmqpProperties, unknown>>;

@@ -1,9 +1,9 @@
-import type { Channel as AmqpChannel, ConfirmChannel, Message } from 'amqplib';
+import type { Message } from 'amqplib';
 import { EncodeError, type OperationalError } from '../../core/errors.ts';
 import { newTaskId } from '../../core/task-id.ts';
 import type { Envelope } from '../../message/message.ts';
 import { tooLarge } from './errors.ts';
-import { publishOptions } from './messages.ts';
+import type { OnConfirm, OutgoingMessage } from './frame-writer.ts';
 
 /** Puts a failure of amqplib into words. */
 export type Explain = (error: unknown) => OperationalError;
@@ -18,6 +18,17 @@ function isNack(error: unknown): boolean {
 /** Trying again does not make it smaller. */
 function unsendable(reason: string, cause: unknown): EncodeError {
   return new EncodeError(`A message cannot be sent over AMQP: ${reason}`, { cause });
+}
+
+/** What takes messages: `MessageWriter` in `frame-writer.ts`. */
+export interface MessageSink {
+  send(message: OutgoingMessage, onConfirm: OnConfirm | undefined): boolean;
+}
+
+/** What of amqplib's channel tells that its socket takes more, and that a message came back. */
+export interface ChannelEvents {
+  on(event: 'drain', listener: () => void): unknown;
+  on(event: 'return', listener: (message: Message) => void): unknown;
 }
 
 /** One message on its way. */
@@ -38,7 +49,7 @@ interface Job {
  * While the broker blocks publishing (memory or disk alarm) everything waits until it goes on or the channel ends.
  */
 export class Publisher {
-  readonly #channel: AmqpChannel | ConfirmChannel;
+  readonly #sink: MessageSink;
   readonly #confirm: boolean;
   readonly #explain: Explain;
   /** Not yet written. */
@@ -49,8 +60,8 @@ export class Publisher {
   readonly #offers = new Map<string, Job>();
   #full = false;
 
-  constructor(channel: AmqpChannel | ConfirmChannel, confirm: boolean, explain: Explain) {
-    this.#channel = channel;
+  constructor(channel: ChannelEvents, sink: MessageSink, confirm: boolean, explain: Explain) {
+    this.#sink = sink;
     this.#confirm = confirm;
     this.#explain = explain;
     channel.on('drain', () => this.#drained());
@@ -89,21 +100,17 @@ export class Publisher {
   #send(job: Job): void {
     const { envelope, exchange, routingKey, mandatory } = job;
     const messageId = mandatory ? newTaskId() : undefined;
-    const onConfirm = (error: unknown): void => {
+    const onConfirm: OnConfirm = (error) => {
       if (messageId !== undefined) this.#offers.delete(messageId);
       if (error === null || error === undefined) job.resolve(!job.isReturned);
       else job.reject(this.#failure(error, envelope));
     };
-    const channel = this.#channel as ConfirmChannel;
-    const options = publishOptions(envelope);
-    if (messageId !== undefined) {
-      Object.assign(options, { mandatory, messageId });
-      this.#offers.set(messageId, job);
-    }
+    if (messageId !== undefined) this.#offers.set(messageId, job);
     try {
-      // A channel without confirms ignores the last argument.
-      this.#full = !channel.publish(exchange, routingKey, envelope.body, options, onConfirm);
+      const message = { envelope, exchange, routingKey, mandatory, messageId };
+      this.#full = !this.#sink.send(message, this.#confirm ? onConfirm : undefined);
     } catch (error) {
+      if (messageId !== undefined) this.#offers.delete(messageId);
       job.reject(this.#refusal(error));
       return;
     }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
-import type { ConfirmChannel } from 'amqplib';
 import { describe, expect, it } from 'vitest';
 import { EncodeError, OperationalError } from '../../../src/core/errors.ts';
+import type { OnConfirm, OutgoingMessage } from '../../../src/transport/amqp/frame-writer.ts';
 import { Publisher } from '../../../src/transport/amqp/publisher.ts';
 import { envelope } from '../../contract/transport-suite.ts';
 
@@ -17,16 +17,10 @@ class Pipe extends EventEmitter {
     this.room = room;
   }
 
-  publish(
-    _exchange: string,
-    key: string,
-    _body: Buffer,
-    _options: unknown,
-    confirm: (error: unknown) => void,
-  ): boolean {
+  send({ routingKey }: OutgoingMessage, confirm: OnConfirm | undefined): boolean {
     if (this.failure !== undefined) throw this.failure;
-    this.written.push(key);
-    this.confirms.push(confirm);
+    this.written.push(routingKey);
+    if (confirm !== undefined) this.confirms.push(confirm);
     this.room -= 1;
     return this.room > 0;
   }
@@ -41,7 +35,7 @@ const explain = (error: unknown): OperationalError => new OperationalError((erro
 
 function setup(room: number, confirm: boolean) {
   const pipe = new Pipe(room);
-  const publisher = new Publisher(pipe as unknown as ConfirmChannel, confirm, explain);
+  const publisher = new Publisher(pipe, pipe, confirm, explain);
   const done: string[] = [];
   const publish = (key: string): Promise<void> =>
     publisher.publish(envelope('x'), '', key).then(() => void done.push(key));
