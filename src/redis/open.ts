@@ -103,7 +103,7 @@ class Link implements RedisLink {
     try {
       await this.client.connect();
       // Left to itself ioredis switches them on.
-      if (this.#options.keepAlive === false) (this.client.stream).setKeepAlive(false);
+      if (this.#options.keepAlive === false) this.client.stream.setKeepAlive(false);
       await this.#login();
     } catch (error) {
       throw this.#reason ?? connectError(this.url, this.#cause ?? error);

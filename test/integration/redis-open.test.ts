@@ -59,7 +59,7 @@ describe.runIf(hasRedis)('openRedis', () => {
   it.runIf(existsSync('/proc/net/tcp'))('sends keep-alive probes unless told not to', async () => {
     /** Of the kernel: whether a timer that is not for what was sent runs on this end of the connection. */
     const hasProbes = (link: RedisLink): boolean => {
-      const port = (link.client.stream).localPort ?? 0;
+      const port = link.client.stream.localPort ?? 0;
       const end = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
       const line = readFileSync('/proc/net/tcp', 'utf8')
         .split('\n')
