@@ -247,9 +247,15 @@ const REFUSED =
   /^(WRONGPASS|NOAUTH|NOPERM|ERR invalid password|ERR .*(no password is set|without any password))/i;
 
 function connectError(url: string, cause: unknown): OperationalError {
+  withoutCommand(cause);
   const text = messageOf(cause);
   const why = `Cannot connect to ${url}: ${text}`;
   return REFUSED.test(text) ? new AccessRefused(why, { cause }) : new OperationalError(why, { cause });
+}
+
+/** The driver notes the command at the error of its refusal: of a login that is the password, which whoever prints the error would show. */
+function withoutCommand(error: unknown): void {
+  if (error instanceof Error && 'command' in error) delete error.command;
 }
 
 function messageOf(cause: unknown): string {
