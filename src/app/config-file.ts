@@ -114,11 +114,13 @@ export async function prepareSearch(cwd: string): Promise<void> {
   if (upward([cwd]).some(mayHoldConfig)) await import('cosmiconfig');
 }
 
+const KEY = /"celery"\s*:/;
+
 /** Most apps have no config file, and cosmiconfig with all that it loads is a twentieth of a worker's start. */
 function mayHoldConfig(folder: string): boolean {
   if (FILE_NAMES.some((name) => existsSync(join(folder, name)))) return true;
   try {
-    return readFileSync(join(folder, 'package.json'), 'utf8').includes('"celery"');
+    return KEY.test(readFileSync(join(folder, 'package.json'), 'utf8'));
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ENOENT'; // cosmiconfig says what is wrong with it.
   }

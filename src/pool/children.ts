@@ -35,6 +35,9 @@ export interface ChildrenHooks<C extends PoolChild> {
   onGone(child: C): void;
 }
 
+/** How long the first child has the cores for itself. */
+const LATER_MS = 300;
+
 /** One place for a child, which changes. */
 interface Slot<C> {
   readonly index: number;
@@ -57,6 +60,8 @@ export class Children<C extends PoolChild> {
   readonly #slots = new Map<number, Slot<C>>();
   /** Those of the slots, and those that are on their way out. */
   readonly #living = new Set<C>();
+  /** Slots that get their first child when another's is ready. */
+  readonly #later: Slot<C>[] = [];
   /** A child became ready, or none will. */
   readonly #readiness = new Waiters();
   #names = 0;
@@ -109,8 +114,7 @@ export class Children<C extends PoolChild> {
     };
     signal.addEventListener('abort', abort, { once: true });
     try {
-      this.#addSlots(count);
-      this.#options.early?.close();
+      this.#startSlots(this.#addSlots(count));
       if (this.#slots.size > 0) await this.#whenReady(() => this.#countReady() > 0);
     } catch (error) {
       signal.throwIfAborted();
@@ -123,6 +127,7 @@ export class Children<C extends PoolChild> {
   /** Starts more; resolves when they have loaded the app. */
   async add(count: number): Promise<void> {
     const slots = this.#addSlots(count);
+    for (const slot of slots) this.#fill(slot);
     await this.#whenReady(() => slots.every((slot) => slot.isRetired || slot.child?.isReady === true));
   }
 
@@ -195,8 +200,24 @@ export class Children<C extends PoolChild> {
       this.#slots.set(index, slot);
       added.push(slot);
     }
-    for (const slot of added) this.#fill(slot);
     return added;
+  }
+
+  /**
+   * Takes over the processes that were started early, one for each core that is left. More at once would take the cores from those,
+   * and from this process: they follow when the first is ready, or soon, where loading the app takes long.
+   */
+  #startSlots(slots: readonly Slot<C>[]): void {
+    const { early } = this.#options;
+    const atOnce = early === undefined || early.size === 0 ? slots.length : early.size;
+    for (const slot of slots.slice(0, atOnce)) this.#fill(slot);
+    this.#later.push(...slots.slice(atOnce));
+    if (this.#later.length > 0) this.#timer.callAfter(LATER_MS, () => this.#startLater());
+    early?.close();
+  }
+
+  #startLater(): void {
+    for (const slot of this.#later.splice(0)) this.#fill(slot);
   }
 
   /** Takes a child that has nothing to do out of service. */
@@ -248,6 +269,7 @@ export class Children<C extends PoolChild> {
     }
     this.#readiness.wake();
     this.#hooks.onReady(child);
+    this.#startLater();
   }
 
   #onExit(slot: Slot<C>, child: C, exit: ChildExit): void {

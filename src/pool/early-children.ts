@@ -35,6 +35,11 @@ export class EarlyChildren {
     }
   }
 
+  /** Those that live. */
+  get size(): number {
+    return this.#waiting.filter(isAlive).length;
+  }
+
   /** One that lives, to be told its `init`; undefined when there is none left. */
   take(): NodeChild | undefined {
     for (;;) {
