@@ -1,16 +1,20 @@
 #!/usr/bin/env node
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 // Installed globally, it hands over to the copy of the project: the app there is made of that copy's classes.
 const own = resolve(import.meta.dirname, '..');
-const { main } = await import(
-  pathToFileURL(join(installedAt(process.cwd()) ?? own, 'dist/cli/main.js')).href
-);
+const copy = installedAt(process.cwd()) ?? own;
 
-await main();
+if (process.argv.length === 3 && process.argv[2] === '--version') {
+  // Asked by scripts, often: not worth loading a program.
+  process.stdout.write(`${JSON.parse(readFileSync(join(copy, 'package.json'), 'utf8')).version}\n`);
+} else {
+  const { main } = await import(pathToFileURL(join(copy, 'dist/cli/main.js')).href);
+  await main();
+}
 
 function installedAt(folder) {
   try {
