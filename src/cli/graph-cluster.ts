@@ -1,16 +1,21 @@
 import type { Celery } from '../app/celery.ts';
-import { writeDot } from '../core/dot.ts';
 import type { DotAttributes, DotEdge, DotNode } from '../core/dot.ts';
 import { CONSUMER_STEPS, WORKER_STEPS } from '../worker/blueprint.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
+import { drawn } from './graph.ts';
+import type { GraphOptions } from './graph.ts';
 import { print } from './output.ts';
 
 const STEPS: Readonly<Record<string, readonly string[]>> = { worker: WORKER_STEPS, consumer: CONSUMER_STEPS };
 
 /** `celery-ts graph bootsteps [worker] [consumer]`: each step and the one that has to be there before it. */
-export function runBootstepsGraph(context: Context, words: readonly string[]): Promise<number> {
+export function runBootstepsGraph(
+  context: Context,
+  words: readonly string[],
+  { json }: GraphOptions,
+): Promise<number> {
   const unknown = words.find((word) => !Object.hasOwn(STEPS, word));
   if (unknown !== undefined) {
     throw context.usage(`Invalid value: '${unknown}' is not one of 'worker', 'consumer'.`);
@@ -30,7 +35,7 @@ export function runBootstepsGraph(context: Context, words: readonly string[]): P
     }
   }
   if (wanted.length === 2) edges.push({ from: 'Consumer: Connection', to: 'Worker: Consumer' });
-  print(writeDot({ nodes, edges }));
+  print(drawn({ nodes, edges }, json));
   return Promise.resolve(EXIT.ok);
 }
 
@@ -46,10 +51,14 @@ interface ClusterWords {
 }
 
 /** `celery-ts graph workers`: the workers that answer, or those that are named, with their processes, broker and backend. */
-export function runWorkersGraph(context: Context, words: readonly string[]): Promise<number> {
+export function runWorkersGraph(
+  context: Context,
+  words: readonly string[],
+  { json }: GraphOptions,
+): Promise<number> {
   const read = readWords(context, words);
   return withApp(context, async ({ app }) => {
-    print(writeDot(cluster(app, read, read.nodes === undefined ? await running(app) : named(read))));
+    print(drawn(cluster(app, read, read.nodes === undefined ? await running(app) : named(read)), json));
     return EXIT.ok;
   });
 }

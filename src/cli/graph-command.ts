@@ -4,6 +4,8 @@ import { text, valued } from './options.ts';
 import type { Setup } from './wiring.ts';
 import { group, runs } from './wiring.ts';
 
+const JSON_OPTION = ['-j, --json', 'print nodes and edges as JSON instead'] as const;
+
 /** `celery-ts graph` and its commands. */
 export function addGraph(program: Command, setup: Setup): void {
   const graph = group(program, 'graph', 'Draw workflows and workers in the DOT language of Graphviz.');
@@ -11,11 +13,12 @@ export function addGraph(program: Command, setup: Setup): void {
     .command('bootsteps')
     .description('Draw what a worker and its consumer start, in order.')
     .summary('draw what a worker starts')
-    .usage('[worker] [consumer]')
-    .argument('[words...]');
-  runs(bootsteps, setup, async (context, words) => {
+    .usage('[OPTIONS] [worker] [consumer]')
+    .argument('[words...]')
+    .option(...JSON_OPTION);
+  runs(bootsteps, setup, async (context, words, options: GraphOptions) => {
     const { runBootstepsGraph } = await import('./graph-cluster.ts');
-    return runBootstepsGraph(context, words);
+    return runBootstepsGraph(context, words, options);
   });
   const workers = graph
     .command('workers')
@@ -24,11 +27,12 @@ export function addGraph(program: Command, setup: Setup): void {
         'nodes:w1,w2 threads:2,2 broker:… backend:…. wmax:4 tmax:3 is how many are drawn, 0 is all.',
     )
     .summary('draw the workers, their broker and their result backend')
-    .usage('[KEY:VALUE]...')
-    .argument('[words...]');
-  runs(workers, setup, async (context, words) => {
+    .usage('[OPTIONS] [KEY:VALUE]...')
+    .argument('[words...]')
+    .option(...JSON_OPTION);
+  runs(workers, setup, async (context, words, options: GraphOptions) => {
     const { runWorkersGraph } = await import('./graph-cluster.ts');
-    return runWorkersGraph(context, words);
+    return runWorkersGraph(context, words, options);
   });
   const result = withOutput(
     graph
@@ -58,11 +62,13 @@ export function addGraph(program: Command, setup: Setup): void {
 }
 
 function withOutput(command: Command): Command {
-  return command.addOption(
-    valued(
-      '-o, --output <file>',
-      'write to this file: DOT (.dot, .gv), or a picture (.svg, .png, .pdf, …) if Graphviz is installed',
-      text,
-    ),
-  );
+  return command
+    .option(...JSON_OPTION)
+    .addOption(
+      valued(
+        '-o, --output <file>',
+        'write to this file: DOT (.dot, .gv), or a picture (.svg, .png, .pdf, …) if Graphviz is installed',
+        text,
+      ),
+    );
 }

@@ -5,17 +5,21 @@ import { text as readAll } from 'node:stream/consumers';
 import type { Celery } from '../app/celery.ts';
 import type { GroupResult } from '../app/group-result.ts';
 import { canvasGraph } from '../canvas/graph.ts';
+import { resultGraph } from '../app/result-graph.ts';
 import { writeDot } from '../core/dot.ts';
+import type { DotGraph } from '../core/dot.ts';
 import { IncompleteStream, InvalidTaskError } from '../core/errors.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { CliFailure, EXIT } from './failure.ts';
 import { cannotWrite } from './file-failure.ts';
 import { print } from './output.ts';
+import { pythonJson } from './replies.ts';
 
 /** Options of the commands of `celery-ts graph`. */
 export interface GraphOptions {
   readonly output?: string;
+  readonly json?: boolean;
 }
 
 export interface ResultGraphOptions extends GraphOptions {
@@ -29,7 +33,8 @@ export function runResultGraph(context: Context, id: string, options: ResultGrap
   return withApp(context, async ({ app }) => {
     const result = (await savedGroup(app, id)) ?? app.AsyncResult(id);
     try {
-      await write(context, await result.graph({ intermediate: options.intermediate ?? false }), options);
+      const graph = await resultGraph(result, { intermediate: options.intermediate ?? false });
+      await write(context, graph, options);
     } catch (error) {
       if (!(error instanceof IncompleteStream)) throw error;
       throw new CliFailure('Error: it has not ended yet. Draw what is known with --intermediate.');
@@ -47,7 +52,7 @@ export async function runCanvasGraph(
   const named = file === undefined || file === '-' ? undefined : resolve(context.startedIn, file);
   const json = await readSignature(named);
   try {
-    await write(context, writeDot(canvasGraph(JSON.parse(json))), options);
+    await write(context, canvasGraph(JSON.parse(json)), options);
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof InvalidTaskError)) throw error;
     throw new CliFailure(`Error: ${named ?? 'The standard input'} holds no signature: ${error.message}`);
@@ -68,19 +73,32 @@ async function readSignature(file: string | undefined): Promise<string> {
   }
 }
 
-async function write({ startedIn }: Context, dot: string, { output }: GraphOptions): Promise<void> {
+/** A graph as the user wants it: DOT, or JSON for programs. */
+export function drawn({ nodes, edges }: DotGraph, json: boolean | undefined): string {
+  if (json !== true) return writeDot({ nodes, edges });
+  return pythonJson({
+    nodes: nodes.map(({ id, label = [id] }) => ({ id, label })),
+    edges: edges.map(({ from, to, attributes }) => ({
+      ...{ from, to },
+      ...(attributes?.label !== undefined && { label: attributes.label }),
+    })),
+  });
+}
+
+async function write({ startedIn }: Context, graph: DotGraph, { output, json }: GraphOptions): Promise<void> {
+  const text = drawn(graph, json);
   if (output === undefined) {
-    print(dot);
+    print(text);
     return;
   }
   const path = resolve(startedIn, output);
   const extension = extname(path);
-  if (!DOT_FILES.has(extension)) {
-    await draw(dot, extension.slice(1), path);
+  if (json !== true && !DOT_FILES.has(extension)) {
+    await draw(text, extension.slice(1), path);
     return;
   }
   try {
-    await writeFile(path, `${dot}\n`);
+    await writeFile(path, `${text}\n`);
   } catch (error) {
     throw cannotWrite('graph', path, error);
   }

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { managedBindings } from '../../src/transport/amqp/management.ts';
 import { runCli, startCli } from '../support/cli.ts';
@@ -17,6 +19,13 @@ async function cli(line: string, input?: string): Promise<CliResult> {
   return { ...result, stdout: result.stdout.replaceAll('sqlite:///celery.db', 'redis://127.0.0.1:6379/11') };
 }
 
+const PROGRAM = resolve(import.meta.dirname, '../../bin/celery-ts.js');
+
+/** The program that gives a command a terminal. */
+function hasScript(): boolean {
+  return spawnSync('script', ['--version']).status === 0;
+}
+
 const CONNECTED = '-> connecting to redis://127.0.0.1:6379/11.\n-> connected.\n';
 const call = (args: string): Promise<CliResult> => cli(`call tasks.add -a ${args}`);
 const ok = (stdout: string) => ({ code: 0, signal: null, stdout, stderr: '' });
@@ -28,6 +37,28 @@ beforeEach(() => {
 
 afterAll(() => {
   for (const each of projects) each.remove();
+});
+
+describe.runIf(hasScript())('purge', () => {
+  it('shows on a terminal how far it is, and takes that away at the end', async () => {
+    await call('[1,2]');
+    await cli('call tasks.add -a [1,2] --queue other');
+    const command = `${process.execPath} ${PROGRAM} -A tasks purge -f -Q celery,other,third`;
+    const { code, stdout } = await runCli([command, '/dev/null'], {
+      ...{ cwd: made.folder, node: 'script', program: '-qec', env: { NO_COLOR: '1' } },
+    });
+    const wipe = '\r\u001b[K';
+    expect([code, stdout.split(wipe)]).toEqual([
+      0,
+      [
+        '',
+        'Purging queue 1/3: celery (0 messages)',
+        'Purging queue 2/3: other (1 message)',
+        'Purging queue 3/3: third (2 messages)',
+        'Purged 2 messages from 3 known task queues.\r\n',
+      ],
+    ]);
+  });
 });
 
 describe('list bindings', () => {

@@ -46,6 +46,26 @@ describe('celery-ts graph', () => {
     expect(group.stdout).toContain('"unknown" [label="unknown\\nPENDING"');
   });
 
+  it('gives nodes and edges to programs', async () => {
+    const { stdout, code } = await graph('result --json root');
+    expect([code, JSON.parse(stdout)]).toEqual([
+      0,
+      {
+        nodes: [
+          { id: 'root', label: ['root', 'SUCCESS'] },
+          { id: 'child', label: ['child', 'FAILURE'] },
+        ],
+        edges: [{ from: 'root', to: 'child' }],
+      },
+    ]);
+    const input = JSON.stringify({ task: 'tasks.add', args: [1], kwargs: {}, options: {} });
+    expect((await graph('canvas -j -o canvas.json', { input })).code).toBe(0);
+    expect(JSON.parse(readFileSync(join(project.folder, 'canvas.json'), 'utf8'))).toEqual({
+      nodes: [{ id: 't0', label: ['tasks.add', '(1,)'] }],
+      edges: [],
+    });
+  });
+
   it('says what has not ended', async () => {
     const { stderr, code } = await graph('result unknown');
     expect([code, stderr]).toEqual([1, expect.stringMatching(/not ended yet.*--intermediate/)]);

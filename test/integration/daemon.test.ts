@@ -86,6 +86,11 @@ describe('multi', () => {
 
     const again = await cli(made, 'multi', 'stop', '2', '--nosplash', ...FILES);
     expect(again).toMatchObject({ code: 0, stdout: '> celery1@h: DOWN\n> celery2@h: DOWN\n' });
+    const told = await cli(made, 'multi', 'stop', '2', '--json', ...FILES);
+    expect(JSON.parse(told.stdout)).toEqual([
+      { node: 'celery1@h', running: false },
+      { node: 'celery2@h', running: false },
+    ]);
   });
 
   it('says which node could not start, and why', async () => {
@@ -96,6 +101,11 @@ describe('multi', () => {
       stdout: '> Starting nodes...\n\t> w@h: FAILED\n* Child terminated with exit code 2\n',
     });
     expect(failed.stderr).toContain("Error: Cannot load the app 'nosuch'");
+    const told = await cli(made, '-A', 'nosuch', 'multi', 'start', 'w', '--json', ...FILES);
+    expect([told.code, JSON.parse(told.stdout)]).toEqual([
+      1,
+      [{ node: 'w@h', running: false, exit_code: 2 }],
+    ]);
   });
 
   it('kills', async () => {
@@ -103,6 +113,9 @@ describe('multi', () => {
     const start = ['-A', 'tasks', 'multi', 'start', 'w', '-c', '1', ...FILES];
     expect((await cli(made, ...start)).code).toBe(0);
     const [pid = 0] = pids(made);
+    expect(JSON.parse((await cli(made, 'multi', 'stop', 'w', '-CONT', '-j', ...FILES)).stdout)).toEqual([
+      { node: 'w@h', signal: 'CONT', pid },
+    ]);
     const killed = await cli(made, 'multi', 'kill', 'w', '--nosplash', ...FILES);
     expect(killed.stdout).toBe(`Sending KILL to node w@h (${String(pid)})\n`);
     // The pidfile of a killed worker stays, and says no more than its absence.

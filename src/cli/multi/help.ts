@@ -17,6 +17,7 @@ additional options (must appear after command name):
     * --quiet:      Print less.
     * --verbose:    Print the command of each node.
     * --no-color:   No colours.
+    * --json, -j:   Print JSON instead, at the end.
 `;
 
 /** `celery-ts multi help`. */

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { CliFailure, EXIT } from '../failure.ts';
 import { COLORS, count, createPaint } from '../output.ts';
 import type { Paint } from '../output.ts';
+import { pythonJson } from '../replies.ts';
 import { signalNodes, startNode, waitForNodes } from './cluster.ts';
 import type { StopListener } from './cluster.ts';
 import { HELP, USAGE } from './help.ts';
@@ -16,7 +17,7 @@ import type { TakesValue } from './words.ts';
 /** The program as the workers are started with. */
 const PROGRAM = packageFile('bin/celery-ts.js');
 
-const RESERVED = ['--nosplash', '--quiet', '-q', '--verbose', '--no-color'];
+const RESERVED = ['--nosplash', '--quiet', '-q', '--verbose', '--no-color', '-j', '--json'];
 
 type Command = (words: readonly string[], tool: Tool) => Promise<number> | number;
 
@@ -27,7 +28,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   stop_verify: (words, tool) => tool.stop(words, { wait: true }),
   restart: (words, tool) => tool.restart(words),
   kill: (words, tool) => tool.kill(words),
-  show: (words, tool) => tool.list(words, (node) => [node.executable, ...node.argv].map(quoted).join(' ')),
+  show: (words, tool) => tool.list(words, ({ executable, argv }) => [executable, ...argv]),
   names: (words, tool) => tool.list(words, (node) => node.name),
   expand: ([template = '', ...words], tool) => tool.list(words, (node) => node.expand(template)),
   get: ([name = '', ...words], tool) => tool.get(name, words),
@@ -51,7 +52,9 @@ export async function runMulti(
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) return tool.unknown(name);
   try {
-    return await command([...rest, ...globalWords(context)], tool);
+    const code = await command([...rest, ...globalWords(context)], tool);
+    tool.end();
+    return code;
   } catch (error) {
     if (error instanceof ValueError) throw new CliFailure(`Error: ${error.message}`);
     throw error;
@@ -77,6 +80,8 @@ class Tool {
   readonly #quiet: boolean;
   readonly #verbose: boolean;
   readonly #splash: boolean;
+  /** With `--json`: what is printed at the end; undefined without. */
+  readonly #facts: Map<string, Record<string, unknown>> | undefined;
 
   constructor(context: Context, takesValue: TakesValue, flags: ReadonlySet<string>) {
     this.#context = context;
@@ -85,6 +90,7 @@ class Tool {
     this.#quiet = flags.has('-q') || flags.has('--quiet') || context.global.quiet === true;
     this.#verbose = flags.has('--verbose');
     this.#splash = !flags.has('--nosplash');
+    this.#facts = flags.has('-j') || flags.has('--json') ? new Map() : undefined;
   }
 
   /** All at the same time; they are told of in their order. */
@@ -97,7 +103,7 @@ class Tool {
     for (const [index, node] of nodes.entries()) {
       if (this.#verbose) this.#note(`  ${[node.executable, ...node.argv].map(quoted).join(' ')}\n`);
       this.#note(`\t> ${node.name}: `);
-      if (!this.#outcome(await started[index])) failed = true;
+      if (!this.#outcome(node, await started[index])) failed = true;
     }
     if (failed && nodes.some((node) => node.pidfile === node.expand(DEFAULTS.pidfile))) {
       this.#note('To keep pid and log files in this folder: --pidfile=%n.pid --logfile=%n%I.log\n');
@@ -120,7 +126,8 @@ class Tool {
     this.#title();
     await this.#stop(nodes, signal, true, async (node) => {
       this.#note(this.#paint(`> Restarting node ${node.name}: `, '1;34'));
-      if (!this.#outcome(await startNode(node).catch((error: unknown) => error))) state.failed = true;
+      const ended = await startNode(node).catch((error: unknown) => error);
+      if (!this.#outcome(node, ended)) state.failed = true;
     });
     return state.failed ? EXIT.failure : EXIT.ok;
   }
@@ -131,20 +138,32 @@ class Tool {
     await signalNodes(nodes, 'SIGKILL', {
       ...this.#listener('SIGKILL', (node) => this.#note(`> ${node.name}: ${this.#paint('DOWN', '1;35')}\n`)),
       onPreamble: () => undefined,
-      onSignal: (node, pid) => this.#note(`Sending KILL to node ${node.name} (${String(pid)})\n`),
+      onSignal: (node, pid) => {
+        this.#know(node, { signal: 'KILL', pid });
+        this.#note(`Sending KILL to node ${node.name} (${String(pid)})\n`);
+      },
     });
     return EXIT.ok;
   }
 
-  list(words: readonly string[], line: (node: Node) => string): number {
-    for (const node of this.#nodes(words, false).nodes) this.say(line(node));
+  /** One line for each node; a command line is quoted as a shell needs it. */
+  list(words: readonly string[], line: (node: Node) => string | readonly string[]): number {
+    const lines = this.#nodes(words, false).nodes.map(line);
+    if (this.#facts !== undefined) return this.say(pythonJson(lines));
+    for (const each of lines) this.say(typeof each === 'string' ? each : each.map(quoted).join(' '));
     return EXIT.ok;
   }
 
   get(name: string, words: readonly string[]): number {
     const node = this.#nodes(words, false).nodes.find((each) => each.name === name);
     if (node === undefined) throw new CliFailure(`Error: There is no node '${name}'.`);
-    return this.say(node.argv.map(quoted).join(' '));
+    return this.say(this.#facts === undefined ? node.argv.map(quoted).join(' ') : pythonJson(node.argv));
+  }
+
+  /** With `--json`, what became of the nodes of a command that starts or stops some. */
+  end(): void {
+    if (this.#facts === undefined || this.#facts.size === 0) return;
+    this.say(pythonJson([...this.#facts].map(([node, facts]) => ({ node, ...facts }))));
   }
 
   say(text: string): number {
@@ -190,9 +209,15 @@ class Tool {
   #listener(signal: NodeJS.Signals, onDown: StopListener['onDown']): StopListener {
     const blue = (text: string) => this.#paint(text, '1;34');
     return {
-      onDown,
+      onDown: (node) => {
+        this.#know(node, { running: false });
+        return onDown(node);
+      },
       onPreamble: () => this.#note(`${blue('> Stopping nodes...')}\n`),
-      onSignal: (node, pid) => this.#note(`\t> ${node.name}: ${signal.slice(3)} -> ${String(pid)}\n`),
+      onSignal: (node, pid) => {
+        this.#know(node, { signal: signal.slice(3), pid });
+        this.#note(`\t> ${node.name}: ${signal.slice(3)} -> ${String(pid)}\n`);
+      },
       onVanished: (node, pid) =>
         this.#note(`Could not signal ${node.name} (${String(pid)}): No such process\n`),
       onWaiting: (pids) =>
@@ -203,12 +228,17 @@ class Tool {
   }
 
   /** Says how the start of a node went, behind its name; true when it went well. */
-  #outcome(ended: unknown): boolean {
+  #outcome(node: Node, ended: unknown): boolean {
     const ok = ended === EXIT.ok;
+    this.#know(node, { running: ok, ...(typeof ended === 'number' && { exit_code: ended }) });
     this.#note(`${ok ? this.#paint('OK', '1;32') : this.#paint('FAILED', '1;31')}\n`);
     if (typeof ended === 'number' && !ok) this.#note(`* Child terminated with exit code ${String(ended)}\n`);
     if (ended instanceof Error) process.stderr.write(`${ended.message}\n`);
     return ok;
+  }
+
+  #know({ name }: Node, facts: Readonly<Record<string, unknown>>): void {
+    this.#facts?.set(name, { ...this.#facts.get(name), ...facts });
   }
 
   #title(): void {
@@ -217,7 +247,7 @@ class Tool {
   }
 
   #note(text: string): void {
-    if (!this.#quiet) process.stdout.write(text);
+    if (!this.#quiet && this.#facts === undefined) process.stdout.write(text);
   }
 }
 

@@ -4,6 +4,21 @@ import { run } from '../../../src/cli/main.ts';
 it.each([
   [['graph', 'bootsteps', 'worker'], 0, ['"Worker: Consumer" -> "Worker: Events"'], ['Consumer: Tasks']],
   [['graph', 'bootsteps'], 0, ['"Consumer: Connection" -> "Worker: Consumer"', '"Consumer: Tasks" -> '], []],
+  [
+    ['graph', 'bootsteps', '-j', 'worker'],
+    0,
+    [
+      '{"id": "Worker: Pool", "label": ["Worker: Pool"]}',
+      '{"from": "Worker: StateDB", "to": "Worker: Pool"}',
+    ],
+    ['digraph'],
+  ],
+  [
+    ['-b', 'memory://', 'graph', 'workers', '--json', 'nodes:w1', 'threads:1'],
+    0,
+    ['{"id": "w1 1", "label": ["P1"]}', '{"from": "w1 1", "to": "w1"}'],
+    ['digraph'],
+  ],
   [['graph', 'bootsteps', 'nosuch'], 2, [], ['digraph']],
   [
     ['-b', 'memory://', 'graph', 'workers', 'nodes:w1,w2', 'threads:1,9'],

@@ -45,6 +45,8 @@ describe('multi', () => {
   it.each([
     ['names 3 --hostname=example.com', ['celery1@example.com', 'celery2@example.com', 'celery3@example.com']],
     ['names 2 --range-prefix=w -n h', ['w1@h', 'w2@h']],
+    ['names 2 -n h --json', ['["celery1@h", "celery2@h"]']],
+    ['expand %n,%h 2 -n h -j', ['["celery1,celery1@h", "celery2,celery2@h"]']],
     ['names a b@x c@%h --hostname=h', ['a@h', 'b@x', `c@${hostname()}`]],
     ['names foo bar@x --prefix=p --suffix=s.com', ['pfoo@s.com', 'bar@x']],
     [
