@@ -3,6 +3,7 @@ const INT32_MAX = 2_147_483_647;
 const INT64_MIN = -9_223_372_036_854_775_808n;
 const INT64_MAX = 9_223_372_036_854_775_807n;
 const FIRST_BYTES = 4_096;
+const KEPT_BYTES = 1_048_576;
 /** Up to so many characters a loop is faster than Node's own way, which leaves JavaScript. */
 const SHORT_TEXT = 40;
 
@@ -26,9 +27,10 @@ export class ByteWriter {
     return taken;
   }
 
-  /** Drops what was written. */
+  /** Drops what was written, and memory that only a large message needs. */
   clear(): void {
     this.#at = 0;
+    if (this.#bytes.length > KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
   }
 
   uint8(value: number): void {
