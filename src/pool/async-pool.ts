@@ -4,7 +4,7 @@ import { Waiters } from '../core/waiters.ts';
 import type { Outcome } from '../message/outcome.ts';
 import { AsyncChild } from './async-child.ts';
 import type { ChildrenOptions } from './children.ts';
-import { Children } from './children.ts';
+import { Children, NOT_RUN } from './children.ts';
 import { Fifo } from './fifo.ts';
 import type { Job, JobEvents } from './pool.ts';
 import type { ProcessPool } from './prefork.ts';
@@ -48,7 +48,9 @@ class AsyncPool implements ProcessPool {
       onReady: () => {
         this.#dispatch();
       },
-      onGone: () => undefined,
+      onGone: () => {
+        if (this.#children.isOver) this.#loseErrbacks();
+      },
     });
     this.failed = this.#children.failed;
   }
@@ -73,6 +75,7 @@ class AsyncPool implements ProcessPool {
   }
 
   submit(job: Job, events: JobEvents): Promise<Outcome> {
+    if (job.failure !== undefined && this.#children.isOver) return Promise.resolve(NOT_RUN);
     return new Promise((done) => {
       this.#waiting.push({ job, events, done });
       this.#dispatch();
@@ -207,6 +210,15 @@ class AsyncPool implements ProcessPool {
     this.#running -= 1;
     if (!child.isBusy) this.#children.keep(child);
     this.#dispatch();
+  }
+
+  /** Error callbacks that wait; the tasks among what waits are given back to the broker. */
+  #loseErrbacks(): void {
+    for (const call of this.#waiting.takeAll()) {
+      if (call.job.failure === undefined) this.#waiting.push(call);
+      else call.done(NOT_RUN);
+    }
+    this.#checkDrained();
   }
 
   #checkDrained(): void {

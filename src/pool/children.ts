@@ -4,6 +4,7 @@ import { ValueError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Timer } from '../core/timer.ts';
 import { Waiters } from '../core/waiters.ts';
+import type { Outcome } from '../message/outcome.ts';
 import type { ChildInit } from './child-init.ts';
 import type { ChildExit, ChildOptions } from './child-process.ts';
 import type { EarlyChildren } from './early-children.ts';
@@ -37,6 +38,8 @@ export interface ChildrenHooks<C extends PoolChild> {
 
 /** How long the first child has the cores for itself. */
 const LATER_MS = 300;
+/** Of a job that no process has begun, or will. */
+export const NOT_RUN: Outcome = { kind: 'lost', exitCode: null, signal: null };
 
 /** One place for a child, which changes. */
 interface Slot<C> {
@@ -99,6 +102,11 @@ export class Children<C extends PoolChild> {
   /** No child is started any more. */
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** There are none any more, and none will be started: a job would wait for ever. */
+  get isOver(): boolean {
+    return this.#isStopping && this.#countReady() === 0;
   }
 
   /**

@@ -3,7 +3,7 @@ import { Timer } from '../core/timer.ts';
 import { Waiters } from '../core/waiters.ts';
 import type { Outcome } from '../message/outcome.ts';
 import type { ChildrenOptions } from './children.ts';
-import { Children } from './children.ts';
+import { Children, NOT_RUN } from './children.ts';
 import { Fifo } from './fifo.ts';
 import type { Job, JobEvents, Pool } from './pool.ts';
 import { ReadingAhead } from './reading-ahead.ts';
@@ -63,6 +63,7 @@ class Prefork implements ProcessPool {
       onGone: (child) => {
         const at = this.#idle.indexOf(child);
         if (at !== -1) this.#idle.splice(at, 1);
+        if (this.#children.isOver) this.#loseErrbacks();
       },
     });
     this.failed = this.#children.failed;
@@ -91,6 +92,7 @@ class Prefork implements ProcessPool {
   }
 
   submit(job: Job, events: JobEvents): Promise<Outcome> {
+    if (job.failure !== undefined && this.#children.isOver) return Promise.resolve(NOT_RUN);
     return new Promise((done) => {
       this.#waiting.push({ job, events, done });
       this.#dispatch();
@@ -201,7 +203,7 @@ class Prefork implements ProcessPool {
   #onReturned(child: SerialChild, jobs: readonly JobCall[]): void {
     this.#release(child);
     if (this.#children.isStopping) {
-      for (const { done } of jobs) done({ kind: 'lost', exitCode: null, signal: null });
+      for (const { done } of jobs) done(NOT_RUN);
       this.#checkDrained();
       return;
     }
@@ -219,6 +221,15 @@ class Prefork implements ProcessPool {
     }
     this.#idle.push(child);
     this.#dispatch();
+  }
+
+  /** Error callbacks that wait; the tasks among what waits are given back to the broker. */
+  #loseErrbacks(): void {
+    for (const call of this.#waiting.takeAll()) {
+      if (call.job.failure === undefined) this.#waiting.push(call);
+      else call.done(NOT_RUN);
+    }
+    this.#checkDrained();
   }
 
   #checkDrained(): void {

@@ -12,6 +12,7 @@ import { appendFileSync } from 'node:fs';
 import { Celery, Reject } from 'celery-ts';
 export const app = new Celery('tasks', {
   broker: process.env.BROKER, backend: process.env.BACKEND, broker_transport_options: { lease_timeout: 3 },
+  worker_proc_alive_timeout: 60,
 });
 const late = { acksLate: true, rejectOnWorkerLost: true };
 app.task('member', { bind: true, ...late }, async (self, index: number) => {
@@ -23,6 +24,12 @@ app.task('member', { bind: true, ...late }, async (self, index: number) => {
 app.task('die', () => process.kill(process.pid, 'SIGKILL'));
 app.task('reject', { acksLate: true }, () => { throw new Reject('no'); });
 app.task('hang', { timeLimit: 0.5 }, () => new Promise((resolve) => setTimeout(resolve, 60_000)));
+app.task('alarm', (request, exc: Error, traceback: string | null) => {
+  appendFileSync('alarms', ['called', request.id, request.task, exc.name, traceback !== null].join(' ') + '\\n');
+});
+app.task('told', { bind: true }, (self, id: string) => {
+  appendFileSync('alarms', ['sent', id, self.request.parentId].join(' ') + '\\n');
+});
 app.task('body', (values: unknown[]) => {
   appendFileSync('bodies', 'ran\\n');
   return values;
@@ -50,7 +57,7 @@ describe.each(BROKERS)('chords in $name', { timeout: 60_000 }, ({ name, runs }) 
 
   beforeAll(async () => {
     if (!runs) return;
-    project = createProject({ 'tasks.ts': TASKS, bodies: '', members: '' });
+    project = createProject({ 'tasks.ts': TASKS, bodies: '', members: '', alarms: '' });
     redis = name === 'redis' ? await RedisServer.start() : undefined;
     const broker = redis?.url() ?? `sqlite:///${project.path('celery.db')}`;
     env = { BROKER: broker, BACKEND: broker };
@@ -86,6 +93,20 @@ describe.each(BROKERS)('chords in $name', { timeout: 60_000 }, ({ name, runs }) 
     await expect(result.get({ timeout: 40 })).rejects.toMatchObject({ name: 'ChordError' });
     await expect(result.get()).rejects.toThrow(message);
     expect(lines('bodies').length).toBe(before);
+  });
+
+  it.runIf(runs).each([
+    ['whose process is killed', 'die', 'WorkerLostError'],
+    ['over its time limit', 'hang', 'TimeLimitExceeded'],
+  ])('error callbacks of both kinds are called for a task %s', async (_, task, error) => {
+    const signature = app.signature(task).onError(app.signature('alarm')).onError(app.signature('told'));
+    const result = await signature.delay();
+    await expect(result.get({ timeout: 40 })).rejects.toMatchObject({ name: error });
+    const { id } = result;
+    const alarms = (): string[] => lines('alarms').filter((line) => line.includes(id));
+    await expect
+      .poll(() => alarms().sort(), { timeout: 30_000 })
+      .toEqual([expect.stringMatching(new RegExp(`^called ${id} ${task} ${error} `)), `sent ${id} ${id}`]);
   });
 
   it.runIf(runs)('ends once, with each member once, while workers are killed', async () => {

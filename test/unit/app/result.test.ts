@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runningTask } from '../../../src/app/current.ts';
 import type { RunningTask } from '../../../src/app/current.ts';
 import { AsyncResult, Celery, ImproperlyConfigured, RuntimeError, TimeoutError } from '../../../src/index.ts';
-import type { ResultUpdate } from '../../../src/index.ts';
+import type { ResultUpdate, TaskRequest } from '../../../src/index.ts';
 import { encodeValue } from '../../../src/message/registry.ts';
 import type { ResultMeta } from '../../../src/message/result-meta.ts';
 
@@ -302,6 +302,31 @@ describe('task_always_eager', () => {
     });
     const { id } = await task.delay();
     expect(await app.AsyncResult(id).get({ timeout: 1 })).toBe('done');
+  });
+
+  it('calls error callbacks that take the error, and runs those that take the id', async () => {
+    const seen: unknown[] = [];
+    const boom = app.task('boom', () => {
+      throw new RangeError('boom');
+    });
+    const alarm = app.task(
+      'alarm',
+      (request: TaskRequest, exc: Error, traceback: string | null, of: string) => {
+        seen.push([request.id, request.task, exc instanceof RangeError, traceback?.split('\n')[0], of]);
+      },
+    );
+    const told = app.task('told', { bind: true }, (self, id: string) => {
+      seen.push([id, self.request.parentId, self.request.isEager]);
+    });
+    const signature = boom.s().onError(alarm.s('mine')).onError(told.s());
+    for (const call of [() => signature.clone().delay(), () => signature.clone().apply()]) {
+      seen.length = 0;
+      const { id } = await call();
+      expect(seen).toEqual([
+        [id, 'boom', true, 'RangeError: boom', 'mine'],
+        [id, id, true],
+      ]);
+    }
   });
 
   it('sends what is linked, and gives calls inside a task their place', async () => {
