@@ -75,11 +75,21 @@ export function failWithParents(result: AnyResult, wait: Wait): void {
   }
 }
 
-/** Ids of all tasks of a canvas as far as they are known: before, in and after a result. */
+/** Ids of all tasks of a canvas as far as they are known: before, in and after a result, and so for the members of groups. */
 export async function idsOfTree(result: AnyResult): Promise<string[]> {
   const ids = new Set<string>();
-  for await (const [, each] of edgesOf([result, ...parentsOf(result)], { intermediate: true })) {
+  for await (const [, each] of edgesOf(knownFrom(result), { intermediate: true })) {
     if (membersOf(each) === undefined) ids.add(each.id);
   }
   return [...ids];
+}
+
+/** What a result itself knows of: those that it follows, the members of groups, and those that they follow. */
+function knownFrom(result: AnyResult): readonly AnyResult[] {
+  const known = new Set([result]);
+  for (const each of known) {
+    for (const member of membersOf(each) ?? []) known.add(member);
+    if (each.parent !== null) known.add(each.parent);
+  }
+  return [...known];
 }
