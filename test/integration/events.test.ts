@@ -226,3 +226,21 @@ describe.skipIf(!hasRabbitmq)('20 workers', { timeout: 90_000 }, () => {
     );
   });
 });
+
+describe.skipIf(!hasRabbitmq)('a worker that asks its neighbours', { timeout: 90_000 }, () => {
+  it('can be stopped meanwhile', async () => {
+    await using server = await Rabbitmq.start();
+    const app = makeApp(server.url());
+    const { logger } = new LogLines();
+    const pool = new SlotsPool(app, logger, 1);
+    const worker = new Worker(app, { hostname: 'w@h', pool, logger, mingle: true, gossip: true });
+    // A neighbour that is asked, and does not answer.
+    const questions = await tap(app, 'celery.pidbox', 'fanout');
+    const started = worker.start(new AbortController().signal);
+    while (questions.length === 0) await pause(10);
+    await worker.stop('warm');
+    await started;
+    expect(await worker.finished).toMatchObject({ how: 'warm' });
+    for (const release of own.splice(0).reverse()) await release();
+  });
+});

@@ -87,6 +87,8 @@ export class ControlMailbox {
       // Aborted by the end of the mailbox, which the loop sees.
       if (!isOver()) await sleep(delayMs(REOPEN, attempt), signal).catch(() => undefined);
     }
+    // Over before it began: whoever waits for the mailbox must not wait for ever.
+    onTried();
   }
 
   async #open(connection: Connection): Promise<Channel> {
