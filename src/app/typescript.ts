@@ -48,8 +48,11 @@ async function register(tsconfig: string | undefined): Promise<void> {
   // `tsx/esm/api` loads beside it would only delay the start.
   const esm = 'registerHooks' in module ? await import('tsx/esm/api') : undefined;
   withTsconfig(tsconfig, () => {
-    if (esm === undefined) module.register('tsx/esm', import.meta.url, { data: {} });
-    else esm.register(tsconfig === undefined ? {} : { tsconfig });
+    if (esm === undefined) {
+      module.register('tsx/esm', import.meta.url, { data: {} });
+      // As `tsx/esm/api` does: tracebacks name the lines of the TypeScript.
+      process.setSourceMapsEnabled(true);
+    } else esm.register(tsconfig === undefined ? {} : { tsconfig });
   });
   registerCommonJs(tsconfig);
 }
