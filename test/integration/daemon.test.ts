@@ -101,6 +101,9 @@ describe('multi', () => {
       stdout: '> Starting nodes...\n\t> w@h: FAILED\n* Child terminated with exit code 2\n',
     });
     expect(failed.stderr).toContain("Error: Cannot load the app 'nosuch'");
+    const two = await cli(made, '-A', 'nosuch', 'multi', 'start', 'v', 'w', '--nosplash', ...FILES);
+    expect(two.stdout).toContain('> v@h: FAILED');
+    expect(two.stderr.match(/Cannot load the app 'nosuch'/g)).toHaveLength(1);
     const told = await cli(made, '-A', 'nosuch', 'multi', 'start', 'w', '--json', ...FILES);
     expect([told.code, JSON.parse(told.stdout)]).toEqual([
       1,

@@ -21,13 +21,26 @@ export interface StopListener {
   onGone(node: Node): void;
 }
 
-/** Starts one node; resolves with the exit code of the command, which ends when the worker runs in the background. */
-export async function startNode(node: Node): Promise<number> {
+/** How the command that starts a node has ended. */
+export interface NodeStart {
+  readonly exitCode: number;
+  /** Warnings and errors. */
+  readonly said: string;
+}
+
+/** Starts one node; resolves when its command ends, which is when the worker runs in the background. */
+export async function startNode(node: Node): Promise<NodeStart> {
   for (const path of [node.pidfile, node.logfile]) createFolder(path);
   return new Promise((resolve, reject) => {
-    const child = spawn(node.executable, node.argv, { stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(node.executable, node.argv, { stdio: ['ignore', 'inherit', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
     child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
+    child.once('close', (code, signal) => {
+      resolve({ exitCode: code ?? (signal === null ? 1 : 128), said });
+    });
   });
 }
 

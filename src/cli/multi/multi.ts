@@ -7,7 +7,7 @@ import { COLORS, count, createPaint } from '../output.ts';
 import type { Paint } from '../output.ts';
 import { pythonJson } from '../replies.ts';
 import { signalNodes, startNode, waitForNodes } from './cluster.ts';
-import type { StopListener } from './cluster.ts';
+import type { NodeStart, StopListener } from './cluster.ts';
 import { HELP, USAGE } from './help.ts';
 import { DEFAULTS, nodesOf } from './nodes.ts';
 import type { Node } from './nodes.ts';
@@ -80,6 +80,7 @@ class Tool {
   readonly #quiet: boolean;
   readonly #verbose: boolean;
   readonly #splash: boolean;
+  readonly #passed = new Set<string>(['']);
   /** With `--json`: what is printed at the end; undefined without. */
   readonly #facts: Map<string, Record<string, unknown>> | undefined;
 
@@ -98,12 +99,12 @@ class Tool {
     const { nodes } = this.#nodes(words, false);
     this.#title();
     this.#note('> Starting nodes...\n');
-    const started = nodes.map((node) => startNode(node).catch((error: unknown) => error));
+    const started = nodes.map((node) => ({ node, ending: tryToStart(node) }));
     let failed = false;
-    for (const [index, node] of nodes.entries()) {
+    for (const { node, ending } of started) {
       if (this.#verbose) this.#note(`  ${[node.executable, ...node.argv].map(quoted).join(' ')}\n`);
       this.#note(`\t> ${node.name}: `);
-      if (!this.#outcome(node, await started[index])) failed = true;
+      if (!this.#outcome(node, await ending)) failed = true;
     }
     if (failed && nodes.some((node) => node.pidfile === node.expand(DEFAULTS.pidfile))) {
       this.#note('To keep pid and log files in this folder: --pidfile=%n.pid --logfile=%n%I.log\n');
@@ -126,7 +127,7 @@ class Tool {
     this.#title();
     await this.#stop(nodes, signal, true, async (node) => {
       this.#note(this.#paint(`> Restarting node ${node.name}: `, '1;34'));
-      const ended = await startNode(node).catch((error: unknown) => error);
+      const ended = await tryToStart(node);
       if (!this.#outcome(node, ended)) state.failed = true;
     });
     return state.failed ? EXIT.failure : EXIT.ok;
@@ -228,13 +229,21 @@ class Tool {
   }
 
   /** Says how the start of a node went, behind its name; true when it went well. */
-  #outcome(node: Node, ended: unknown): boolean {
-    const ok = ended === EXIT.ok;
-    this.#know(node, { running: ok, ...(typeof ended === 'number' && { exit_code: ended }) });
+  #outcome(node: Node, ended: NodeStart | Error): boolean {
+    const exitCode = ended instanceof Error ? undefined : ended.exitCode;
+    const ok = exitCode === EXIT.ok;
+    this.#know(node, { running: ok, ...(exitCode !== undefined && { exit_code: exitCode }) });
     this.#note(`${ok ? this.#paint('OK', '1;32') : this.#paint('FAILED', '1;31')}\n`);
-    if (typeof ended === 'number' && !ok) this.#note(`* Child terminated with exit code ${String(ended)}\n`);
-    if (ended instanceof Error) process.stderr.write(`${ended.message}\n`);
+    if (exitCode !== undefined && !ok) this.#note(`* Child terminated with exit code ${String(exitCode)}\n`);
+    this.#pass(ended instanceof Error ? `${ended.message}\n` : ended.said);
     return ok;
+  }
+
+  /** What a node has said, below its line; what all of them say, once. */
+  #pass(said: string): void {
+    if (this.#passed.has(said)) return;
+    this.#passed.add(said);
+    process.stderr.write(said);
   }
 
   #know({ name }: Node, facts: Readonly<Record<string, unknown>>): void {
@@ -249,6 +258,12 @@ class Tool {
   #note(text: string): void {
     if (!this.#quiet && this.#facts === undefined) process.stdout.write(text);
   }
+}
+
+function tryToStart(node: Node): Promise<NodeStart | Error> {
+  return startNode(node).catch((error: unknown) =>
+    error instanceof Error ? error : new Error(String(error)),
+  );
 }
 
 /** A word as a shell needs it. */
