@@ -109,9 +109,15 @@ describe.runIf(hasTmux())('the screen of celery-ts events', () => {
     );
     press('x');
     await screen('UUID');
+    press('c', 'x', 'w');
+    await screen(/^Workers/, /w@example\.com +ONLINE/);
+    press('x', 'l', 'Left', '2', 'C-h', '1');
+    await screen('New rate limit: 1_');
+    press('Escape');
+    await screen('Keys:');
     press('w');
     await screen(/^Workers/, /w@example\.com +ONLINE +pid:\d+/);
-    press('x');
+    press('q');
     await screen('UUID');
   });
 

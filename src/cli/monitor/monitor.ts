@@ -110,7 +110,8 @@ class Monitor {
 
   #key(key: string): void {
     const { prompt, panel } = this.#view;
-    if (key === '\u0003' || (key === 'q' && prompt === undefined)) this.#setup.quit();
+    const isList = prompt === undefined && panel === undefined;
+    if (key === '\u0003' || (key === 'q' && isList)) this.#setup.quit();
     else if (prompt !== undefined) this.#edit(prompt, key);
     else if (panel !== undefined) {
       const scroll = panel.scroll + (key === 'j' || key === DOWN ? 1 : -1);
@@ -159,9 +160,12 @@ class Monitor {
 
   #edit(prompt: NonNullable<View['prompt']>, key: string): void {
     if (key === '\u001b') this.#show({ prompt: undefined });
-    else if (key === '\u007f') this.#show({ prompt: { ...prompt, text: prompt.text.slice(0, -1) } });
-    else if (key !== '\r') this.#show({ prompt: { ...prompt, text: prompt.text + key } });
-    else {
+    else if (key === '\u007f' || key === '\b')
+      this.#show({ prompt: { ...prompt, text: prompt.text.slice(0, -1) } });
+    else if (key !== '\r') {
+      // Arrows and the like are no text.
+      if (/^\P{Cc}$/u.test(key)) this.#show({ prompt: { ...prompt, text: prompt.text + key } });
+    } else {
       this.#show({ prompt: undefined });
       this.#open('Rate limit', (task) => this.#rateLimit(task, prompt.text.trim()));
     }
@@ -171,10 +175,12 @@ class Monitor {
   #open(title: string, command: Command): void {
     const task = this.#task();
     if (task === undefined) return;
+    const waiting = { title: `${title}: ${task.name ?? ''}[${task.uuid}]`, lines: ['…'], scroll: 0 };
     const show = (lines: readonly string[]): void => {
-      this.#show({ panel: { title: `${title}: ${task.name ?? ''}[${task.uuid}]`, lines, scroll: 0 } });
+      // The user may have left it meanwhile, and keys are for something else.
+      if (this.#view.panel?.title === waiting.title) this.#show({ panel: { ...waiting, lines } });
     };
-    show(['…']);
+    this.#show({ panel: waiting });
     Promise.resolve(command(task)).then(show, (error: unknown) => {
       show([error instanceof CeleryError ? error.message : inspect(error)].join('\n').split('\n'));
     });
