@@ -3,7 +3,8 @@ import { jsonSerializer } from '../message/json.ts';
 import { withApp } from './app.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './failure.ts';
-import { print } from './output.ts';
+import { count, print } from './output.ts';
+import { Progress } from './progress.ts';
 import { pythonJson } from './replies.ts';
 
 /** Options of `celery-ts call` as commander gives them. */
@@ -17,10 +18,14 @@ export interface CallOptions {
   readonly queue?: string;
   readonly exchange?: string;
   readonly routingKey?: string;
+  readonly count: number;
   readonly json?: boolean;
 }
 
-/** `celery-ts call`: sends a task by its name and prints its id. */
+/** Of many tasks so many are on their way to the broker at a time. */
+const BATCH = 500;
+
+/** `celery-ts call`: sends a task by its name and prints its id, or many times and prints their ids. */
 export function runCall(
   context: Context,
   [name = '']: readonly string[],
@@ -60,10 +65,22 @@ export function runCall(
     ...(routingKey !== undefined && { routingKey }),
   };
   return withApp(context, async ({ app }) => {
-    const result = await app.sendTask(name, args, call);
-    print(options.json === true ? pythonJson({ id: result.id }) : result.id);
+    const send = async (): Promise<void> => {
+      const { id } = await app.sendTask(name, args, call);
+      print(options.json === true ? pythonJson({ id }) : id);
+    };
+    await sendMany(send, options.count, context.global.quiet !== true);
     return EXIT.ok;
   });
+}
+
+/** Sends, and shows on a terminal how far it is. An error ends it; what was sent has been printed. */
+async function sendMany(send: () => Promise<void>, total: number, showsProgress: boolean): Promise<void> {
+  using progress = new Progress(showsProgress && total > 1 && !process.stdout.isTTY);
+  for (let sent = 0; sent < total; sent += BATCH) {
+    progress.show(`Sent ${String(sent)} of ${count(total, 'task')}`);
+    await Promise.all(Array.from({ length: Math.min(BATCH, total - sent) }, send));
+  }
 }
 
 function isNumber(text: string): boolean {

@@ -5,7 +5,7 @@ import { Program } from './program.ts';
 import type { Context } from './context.ts';
 import { addEvents } from './events-command.ts';
 import { addGraph } from './graph-command.ts';
-import { commaList, float, text, valued } from './options.ts';
+import { commaList, float, natural, oneOf, text, valued } from './options.ts';
 import { addMulti } from './multi-command.ts';
 import { addBeat } from './no-beat.ts';
 import type { PurgeOptions } from './purge.ts';
@@ -94,6 +94,9 @@ function addCall(program: Command, setup: Setup): void {
     .addOption(valued('--queue <name>', 'queue to send to', text))
     .addOption(valued('--exchange <name>', 'exchange to send to', text))
     .addOption(valued('--routing-key <key>', 'routing key to send with', text))
+    .addOption(
+      valued('--count <number>', 'send it so many times and print an id a line', natural).default(1, '1'),
+    )
     .option('-j, --json', 'print it as JSON');
   runs(command, setup, async (context, args, options: CallOptions) => {
     const { runCall } = await import('./call.ts');
@@ -121,6 +124,14 @@ function remoteOptions(command: Command): Command {
   return command
     .addOption(valued('-t, --timeout <seconds>', 'how long to wait for replies', float).default(1, '1'))
     .addOption(valued('-d, --destination <nodes>', 'ask only these nodes: w1@host,w2@host', commaList))
+    .addOption(valued('--pattern <pattern>', 'ask only nodes whose name matches: w*@host', text))
+    .addOption(
+      valued(
+        '--matcher <kind>',
+        'how the pattern is written: glob, or pcre for a regular expression; default glob',
+        oneOf(['glob', 'pcre']),
+      ),
+    )
     .option('-j, --json', 'print the replies as JSON');
 }
 

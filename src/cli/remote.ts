@@ -12,6 +12,8 @@ import { printReply, pythonJson } from './replies.ts';
 export interface RemoteOptions {
   readonly timeout: number;
   readonly destination?: readonly string[];
+  readonly pattern?: string;
+  readonly matcher?: 'glob' | 'pcre';
   readonly json?: boolean;
   readonly list?: boolean;
 }
@@ -92,7 +94,7 @@ function list(kind: Kind, context: Context, json: boolean): Promise<number> {
 function ask(
   context: Context,
   question: (app: Celery) => Question,
-  { timeout, destination, json, body }: RemoteOptions & { readonly body: boolean },
+  { timeout, destination, pattern, matcher, json, body }: RemoteOptions & { readonly body: boolean },
   show: (replies: readonly Reply[]) => void,
 ): Promise<number> {
   return withApp(context, async ({ app }) => {
@@ -109,6 +111,7 @@ function ask(
         signal,
         ...(json !== true && { onReply }),
         ...(destination !== undefined && { destination, limit: destination.length }),
+        ...(pattern !== undefined && { pattern, ...(matcher !== undefined && { matcher }) }),
       }),
     );
     if (replies.length === 0) {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
@@ -58,6 +59,20 @@ describe.runIf(hasScript())('purge', () => {
         'Purged 2 messages from 3 known task queues.\r\n',
       ],
     ]);
+  });
+});
+
+describe.runIf(hasScript())('call --count', () => {
+  it('sends many, prints their ids, and shows on a terminal how far it is', async () => {
+    const command = `${process.execPath} ${PROGRAM} -A tasks call tasks.add -a [1,2] --count 1200 > ids`;
+    const { code, stdout } = await runCli([command, '/dev/null'], {
+      ...{ cwd: made.folder, node: 'script', program: '-qec', env: { NO_COLOR: '1' } },
+    });
+    const texts = ['', 'Sent 0 of 1200 tasks', 'Sent 500 of 1200 tasks', 'Sent 1000 of 1200 tasks', ''];
+    expect([code, stdout.split('\r\u001b[K')]).toEqual([0, texts]);
+    const ids = readFileSync(made.path('ids'), 'utf8').trimEnd().split('\n');
+    expect(new Set(ids).size).toBe(1200);
+    expect(await cli('purge -f')).toEqual(ok('Purged 1200 messages from 1 known task queue.\n'));
   });
 });
 

@@ -96,6 +96,11 @@ describe('commands with a worker', () => {
     [['status', '-j'], '{"w@example.com": {"ok": "pong"}}\n\n1 node online.\n'],
     [['inspect', 'ping'], '->  w@example.com: OK\n        pong\n\n1 node online.\n'],
     [['inspect', '-j', 'ping'], '{"w@example.com": {"ok": "pong"}}\n'],
+    [['inspect', '--pattern', 'w@*.com', '-j', 'ping'], '{"w@example.com": {"ok": "pong"}}\n'],
+    [
+      ['inspect', '--pattern', 'w@exam.+', '--matcher', 'pcre', '-j', 'ping'],
+      '{"w@example.com": {"ok": "pong"}}\n',
+    ],
     [
       ['inspect', '-d', 'w@example.com', 'ping', '-t', '10'],
       '->  w@example.com: OK\n        pong\n\n1 node online.\n',
