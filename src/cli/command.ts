@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command } from './commander.ts';
 import type { ErrorOptions } from 'commander';
 import { didYouMean } from '../core/nearest.ts';
 import { commandPath, UnknownWord, UsageError } from './failure.ts';

@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option } from './commander.ts';
 import type { Command } from 'commander';
 import type { Celery } from '../app/celery.ts';
 import type { UserCliCommand } from '../app/cli-extensions.ts';

@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { CommanderError } from './commander.ts';
 import { packageVersion } from '../core/package.ts';
 import { buildProgram } from './commands.ts';
 import { CliFailure, EXIT } from './failure.ts';

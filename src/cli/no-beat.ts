@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option } from './commander.ts';
 import type { Command } from 'commander';
 import { UsageError } from './failure.ts';
 import type { Setup } from './wiring.ts';

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option } from './commander.ts';
 import type { Command } from 'commander';
 import { UsageError } from './failure.ts';
 

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from './commander.ts';
 
 /** Whom a process runs as, and which rights its files get. */
 export interface PrivilegeFlags {

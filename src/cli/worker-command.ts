@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option } from './commander.ts';
 import type { Command } from 'commander';
 import { isInBackground, reportStart } from './background.ts';
 import { addBeatOptions } from './no-beat.ts';

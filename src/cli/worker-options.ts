@@ -1,5 +1,5 @@
 import os from 'node:os';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError } from './commander.ts';
 import { ValueError } from '../core/errors.ts';
 import type { LogLevel } from '../core/logger.ts';
 import { expand, nodename } from '../core/nodename.ts';

@@ -1,9 +1,10 @@
-import { IllegalOperationError, type Channel as AmqpMethods, type ConfirmChannel } from 'amqplib';
+import type { Channel as AmqpMethods, ConfirmChannel } from 'amqplib';
 import { deferred, withTimeout } from '../../core/async.ts';
 import { OperationalError, TimeoutError } from '../../core/errors.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { Exchange, Queue } from '../topology.ts';
 import type { Channel, ChannelOptions, Consumer, Delivery } from '../transport.ts';
+import { IllegalOperationError } from './amqplib.ts';
 import { AckBook } from './acks.ts';
 import { AmqpConsumer, type ConsumerHost } from './consumers.ts';
 import { AmqpDelivery, type Settler } from './delivery.ts';

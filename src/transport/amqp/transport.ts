@@ -1,9 +1,10 @@
-import { connect, credentials, type Options, type SocketOptions } from 'amqplib';
+import type { Options, SocketOptions } from 'amqplib';
 import { ImproperlyConfigured, OperationalError } from '../../core/errors.ts';
 import { tlsOptions } from '../../core/tls.ts';
 import { parseUrl } from '../../core/url.ts';
 import type { TransportOptions } from '../connect.ts';
 import type { Capabilities, Connection, Transport } from '../transport.ts';
+import { connect, credentials } from './amqplib.ts';
 import { AmqpConnection } from './connection.ts';
 import { connectError } from './errors.ts';
 import type { Management } from './management.ts';
