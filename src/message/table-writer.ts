@@ -34,15 +34,18 @@ export class ByteWriter {
   }
 
   uint8(value: number): void {
-    this.#at = this.#bytes.writeUInt8(value, this.#room(1));
+    const at = this.#room(1);
+    this.#at = this.#bytes.writeUInt8(value, at);
   }
 
   uint16(value: number): void {
-    this.#at = this.#bytes.writeUInt16BE(value, this.#room(2));
+    const at = this.#room(2);
+    this.#at = this.#bytes.writeUInt16BE(value, at);
   }
 
   uint32(value: number): void {
-    this.#at = this.#bytes.writeUInt32BE(value, this.#room(4));
+    const at = this.#room(4);
+    this.#at = this.#bytes.writeUInt32BE(value, at);
   }
 
   uint64(value: number): void {
@@ -111,10 +114,7 @@ export class ByteWriter {
         this.#number(value);
         break;
       case 'bigint':
-        if (value > INT64_MAX || value < INT64_MIN)
-          throw new RangeError(`${String(value)} has more than 64 bits`);
-        this.#tag('l');
-        this.#at = this.#bytes.writeBigInt64BE(value, this.#room(8));
+        this.#bigint(value);
         break;
       case 'object':
         this.#object(value);
@@ -122,6 +122,14 @@ export class ByteWriter {
       default:
         throw new TypeError(`a ${typeof value} cannot be a header`);
     }
+  }
+
+  #bigint(value: bigint): void {
+    if (value > INT64_MAX || value < INT64_MIN)
+      throw new RangeError(`${String(value)} has more than 64 bits`);
+    this.#tag('l');
+    const at = this.#room(8);
+    this.#at = this.#bytes.writeBigInt64BE(value, at);
   }
 
   #longText(value: string): void {
@@ -135,10 +143,12 @@ export class ByteWriter {
     // Python reads 64-bit numbers below zero of some senders as unsigned ones; as a double a large one is as exact.
     if (!Number.isSafeInteger(value) || value < INT32_MIN) {
       this.#tag('d');
-      this.#at = this.#bytes.writeDoubleBE(value, this.#room(8));
+      const at = this.#room(8);
+      this.#at = this.#bytes.writeDoubleBE(value, at);
     } else if (value <= INT32_MAX) {
       this.#tag('I');
-      this.#at = this.#bytes.writeInt32BE(value, this.#room(4));
+      const at = this.#room(4);
+      this.#at = this.#bytes.writeInt32BE(value, at);
     } else {
       this.#tag('l');
       this.uint64(value);
@@ -184,7 +194,7 @@ export class ByteWriter {
     this.#at = at + (index === value.length ? index : bytes.write(value, at));
   }
 
-  /** Where the next bytes go, with room for so many. */
+  /** Where the next bytes go, with room for so many. To be called before `#bytes` is looked at: it may be another one then. */
   #room(size: number): number {
     const needed = this.#at + size;
     if (needed > this.#bytes.length) {

@@ -33,6 +33,8 @@ interface Row {
   readonly apart?: string;
   /** Sent to both workers before each program, so that both find the same. */
   readonly first?: readonly [method: string, args: Readonly<Record<string, unknown>>];
+  /** So many processes has each worker before the programs ask. */
+  readonly processes?: number;
   /** Why Celery 5.2 has no such command: ours alone asks our worker alone. */
   readonly ours?: string;
 }
@@ -79,7 +81,7 @@ const ROWS: readonly Row[] = [
   { typed: 'control add_consumer feeds feedx topic feed.#' },
   { typed: 'control cancel_consumer extra' },
   { typed: 'control pool_grow 1', first: ['ping', {}] },
-  { typed: 'control pool_shrink 1', first: ['ping', {}] },
+  { typed: 'control pool_shrink 1', first: ['ping', {}], processes: 2 },
   { typed: 'control pool_restart' },
   { typed: 'control autoscale 3 1' },
   { typed: 'control enable_events', first: ['disable_events', {}] },
@@ -310,7 +312,19 @@ describe.skipIf(python === undefined || !hasRedis).each([
       for (const row of rows) await compare(row);
     });
 
-    async function compare({ typed, apart, first, ours: alone }: Row): Promise<void> {
+    /** Celery starts what `pool_grow` asks for a little later. */
+    async function haveProcesses(count: number): Promise<void> {
+      for (;;) {
+        const stats = (await app.control.inspect({ destination: NODES, timeout: 20 }).stats()) ?? {};
+        const pools = Object.values(stats) as {
+          readonly pool?: { readonly processes?: readonly number[] };
+        }[];
+        if (pools.every(({ pool }) => (pool?.processes?.length ?? 0) >= count)) return;
+        await sleep(100);
+      }
+    }
+
+    async function compare({ typed, apart, first, processes, ours: alone }: Row): Promise<void> {
       const [command = '', ...rest] = typed.split(' ');
       const words = (to: string): string[] => [command, '-d', to, '-t', '30', ...rest];
       if (alone !== undefined) {
@@ -319,6 +333,7 @@ describe.skipIf(python === undefined || !hasRedis).each([
         return;
       }
       const prepare = async (): Promise<void> => {
+        if (processes !== undefined) await haveProcesses(processes);
         if (first !== undefined)
           await app.control.broadcast(...first, { destination: NODES, reply: true, timeout: 30 });
       };

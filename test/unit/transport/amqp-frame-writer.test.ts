@@ -144,6 +144,20 @@ describe('a message is what amqplib writes', () => {
     expect(channel.connection.sentSinceLastCheck).toBe(true);
   });
 
+  it('of any size, the first of its channel', () => {
+    // Wherever the memory for it ends, and is made larger.
+    for (let size = 3_500; size < 4_500; size += 1) {
+      for (const sent of [
+        message({ body: Buffer.alloc(size, 1) }),
+        message({ headers: { text: 'x'.repeat(size), n: 1, d: 0.5, l: 5n, b: true, z: null, t: {} } }),
+      ]) {
+        const channel = new Channel();
+        new MessageWriter(channel).send(sent, undefined);
+        expect(Buffer.concat(channel.frames).equals(framesOfAmqplib(sent)), String(size)).toBe(true);
+      }
+    }
+  });
+
   it('without a confirm waits for none, and tells when the socket is full', () => {
     const channel = new Channel();
     const writer = new MessageWriter(channel);
