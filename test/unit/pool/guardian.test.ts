@@ -37,13 +37,18 @@ it('kills at its end those that are still in its list, and no other', async () =
 });
 
 it('ends at once when nobody is left', async () => {
-  const guardian = new Guardian(nullLogger);
   const child = sleeper();
-  guardian.add(child.pid);
-  guardian.remove(child.pid);
-  const start = performance.now();
-  await guardian.close();
-  expect(performance.now() - start).toBeLessThan(180);
+  const took: number[] = [];
+  // One that waits before it kills never takes less; one that does not may be held up by a busy machine.
+  for (let round = 0; round < 5; round += 1) {
+    const guardian = new Guardian(nullLogger);
+    guardian.add(child.pid);
+    guardian.remove(child.pid);
+    const start = performance.now();
+    await guardian.close();
+    took.push(performance.now() - start);
+  }
+  expect(Math.min(...took)).toBeLessThan(180);
   expect(child.signalCode).toBeNull();
 });
 
