@@ -10,6 +10,7 @@ import type { CliResult, RunningCli } from '../support/cli.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { normalized } from '../support/console.ts';
 import { BOTH_TASKS, PANEL, PYTHON_BOTH_TASKS } from '../support/control-project.ts';
+import { haveProcesses } from '../support/pool-sizes.ts';
 import type { Project } from '../support/project.ts';
 import { createProject } from '../support/project.ts';
 import { python } from '../support/python.ts';
@@ -312,18 +313,6 @@ describe.skipIf(python === undefined || !hasRedis).each([
       for (const row of rows) await compare(row);
     });
 
-    /** Celery starts what `pool_grow` asks for a little later. */
-    async function haveProcesses(count: number): Promise<void> {
-      for (;;) {
-        const stats = (await app.control.inspect({ destination: NODES, timeout: 20 }).stats()) ?? {};
-        const pools = Object.values(stats) as {
-          readonly pool?: { readonly processes?: readonly number[] };
-        }[];
-        if (pools.every(({ pool }) => (pool?.processes?.length ?? 0) >= count)) return;
-        await sleep(100);
-      }
-    }
-
     async function compare({ typed, apart, first, processes, ours: alone }: Row): Promise<void> {
       const [command = '', ...rest] = typed.split(' ');
       const words = (to: string): string[] => [command, '-d', to, '-t', '30', ...rest];
@@ -333,7 +322,7 @@ describe.skipIf(python === undefined || !hasRedis).each([
         return;
       }
       const prepare = async (): Promise<void> => {
-        if (processes !== undefined) await haveProcesses(processes);
+        if (processes !== undefined) await haveProcesses(app, NODES, processes);
         if (first !== undefined)
           await app.control.broadcast(...first, { destination: NODES, reply: true, timeout: 30 });
       };
