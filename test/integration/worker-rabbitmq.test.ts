@@ -346,36 +346,36 @@ describe.skipIf(!hasRabbitmq)('RabbitMQ', () => {
     test.each([
       ['early', false],
       ['late', true],
-    ])(
-      'a quorum queue gives no message ahead without prefetching: acknowledged %s',
-      async (when, acksLate) => {
-        const settings: AppSettings = {
-          broker: await server.vhost(`quorum-${when}`),
-          worker_disable_prefetch: true,
-          task_default_queue_type: 'quorum',
-          task_queues: null,
-        };
-        const app = makeApp(settings, { acksLate });
-        const { log, worker } = await start(app);
-        for (const gate of ['a', 'b', 'c', 'd', 'e', 'f']) await app.sendTask('tasks.gated', [gate]);
-        await atGate('b');
-        gates.get('a')?.();
-        await atGate('c');
-        // Another worker gets all that the first has no slot for.
-        const other = await start(makeApp({ ...settings, worker_disable_prefetch: false }, { acksLate }));
-        await other.log.until(/received/, 3);
-        expect(log.matching(/received/)).toHaveLength(3);
-        for (const gate of ['b', 'c', 'd', 'e', 'f']) {
-          await atGate(gate);
-          gates.get(gate)?.();
-        }
-        await other.worker.stop('warm');
-        const more = await Promise.all([1, 2, 3].map((n) => app.sendTask<number>('tasks.add', [n, 0])));
-        expect(await Promise.all(more.map((result) => result.get({ timeout: 20 })))).toEqual([1, 2, 3]);
-        await worker.stop('warm');
-        expect(runs.sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
-      },
-    );
+    ])('a quorum queue gives no message ahead without prefetching: acknowledged %s', async (_, acksLate) => {
+      // A server of its own: on one that the tests before have killed, this once waited without end.
+      const fresh = await Rabbitmq.start();
+      own.push(() => fresh[Symbol.asyncDispose]());
+      const settings: AppSettings = {
+        broker: fresh.url(),
+        worker_disable_prefetch: true,
+        task_default_queue_type: 'quorum',
+        task_queues: null,
+      };
+      const app = makeApp(settings, { acksLate });
+      const { log, worker } = await start(app);
+      for (const gate of ['a', 'b', 'c', 'd', 'e', 'f']) await app.sendTask('tasks.gated', [gate]);
+      await atGate('b');
+      gates.get('a')?.();
+      await atGate('c');
+      // Another worker gets all that the first has no slot for.
+      const other = await start(makeApp({ ...settings, worker_disable_prefetch: false }, { acksLate }));
+      await other.log.until(/received/, 3);
+      expect(log.matching(/received/)).toHaveLength(3);
+      for (const gate of ['b', 'c', 'd', 'e', 'f']) {
+        await atGate(gate);
+        gates.get(gate)?.();
+      }
+      await other.worker.stop('warm');
+      const more = await Promise.all([1, 2, 3].map((n) => app.sendTask<number>('tasks.add', [n, 0])));
+      expect(await Promise.all(more.map((result) => result.get({ timeout: 20 })))).toEqual([1, 2, 3]);
+      await worker.stop('warm');
+      expect(runs.sort()).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+    });
 
     test('queues added and cancelled at run time stay so after a loss', async () => {
       const log = new LogLines();
