@@ -9,6 +9,7 @@ import type { Settings } from '../../src/settings/settings.ts';
 import type { Channel } from '../../src/transport/transport.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import type { WorkerOptions } from '../../src/worker/worker.ts';
+import { Gates } from '../support/gates.ts';
 import { LogLines } from '../support/log-lines.ts';
 import { SlotsPool } from '../support/slots-pool.ts';
 
@@ -35,7 +36,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
   describe(`a worker over ${name}`, () => {
     let broker: WorkerBroker;
     let own: (() => Promise<unknown>)[];
-    const gates = new Map<string, () => void>();
+    const gates = new Gates();
     let runs: string[];
 
     beforeEach(async () => {
@@ -46,7 +47,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
     });
 
     afterEach(async () => {
-      for (const open of gates.values()) open();
+      gates.openAll();
       for (const release of own.reverse()) await release();
       await broker[Symbol.asyncDispose]();
     });
@@ -63,7 +64,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       // Runs until the test opens its gate.
       app.task('tasks.gated', task, async (gate: string) => {
         runs.push(gate);
-        await new Promise<void>((resolve) => gates.set(gate, resolve));
+        await gates.wait(gate);
         return gate;
       });
       app.task('tasks.flaky', { ...task, bind: true }, (self, failures: number) => {
@@ -76,7 +77,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       });
       app.task('tasks.progress', { ...task, bind: true }, async (self, gate: string) => {
         await self.updateState('PROGRESS', { done: 1 });
-        await new Promise<void>((resolve) => gates.set(gate, resolve));
+        await gates.wait(gate);
         return 'done';
       });
       return app;
@@ -117,11 +118,6 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
 
     function waiting(app: Celery, queue = 'celery'): Promise<number> {
       return withChannel(app, (channel) => channel.size(queue));
-    }
-
-    /** Resolves when the gated task runs. */
-    async function atGate(gate: string): Promise<void> {
-      while (!gates.has(gate)) await pause(5);
     }
 
     function send(app: Celery, task: string, args: unknown[] = [], options = {}) {
@@ -195,8 +191,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
           states.push(update.state);
           if (update.state === 'PROGRESS') {
             expect(update.info).toEqual({ done: 1 });
-            await atGate('p');
-            gates.get('p')?.();
+            await gates.open('p');
           }
         }
         expect(states.slice(-2)).toEqual(['PROGRESS', 'SUCCESS']);
@@ -211,15 +206,15 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
         const settings = { worker_disable_prefetch: true };
         const { app, log } = await start(makeApp(settings, { acksLate }));
         for (const gate of ['a', 'b', 'c', 'd', 'e']) await send(app, 'tasks.gated', [gate]);
-        await atGate('b');
-        gates.get('a')?.();
-        await atGate('c');
+        await gates.arrival('b');
+        await gates.open('a');
+        await gates.arrival('c');
         // Another worker gets all the others, and the first goes on when it can.
         const other = await start(makeApp({}, { acksLate }), {}, 4);
-        await atGate('e');
+        for (const gate of ['b', 'd', 'e']) await gates.arrival(gate);
         expect(other.pool.started).toHaveLength(2);
         expect(log.matching(/received/)).toHaveLength(3);
-        for (const open of gates.values()) open();
+        gates.openAll();
         await other.worker.stop('warm');
         const more = await Promise.all([1, 2, 3].map((n) => send(app, 'tasks.add', [n, 0])));
         expect(await Promise.all(more.map((result) => result.get({ timeout: 20 })))).toEqual([1, 2, 3]);
@@ -246,12 +241,12 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       test('a task that expires while it waits for a slot, or for its time, is revoked', async () => {
         const { app, log } = await start(makeApp(), {}, 1);
         await send(app, 'tasks.gated', ['busy']);
-        await atGate('busy');
+        await gates.arrival('busy');
         const late = await send(app, 'tasks.add', [1, 1], { expires: 0.2 });
         const eta = await send(app, 'tasks.add', [1, 1], { countdown: 0.4, expires: 0.2 });
         await log.until(/received/, 3);
         await pause(600);
-        gates.get('busy')?.();
+        await gates.open('busy');
         await expect(late.get({ timeout: 20 })).rejects.toThrow('expired');
         await expect(eta.get({ timeout: 20 })).rejects.toThrow('expired');
         await log.until(/Discarding revoked task: tasks.add\[[-\w]+\]$/, 2);
@@ -278,7 +273,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       test('answers while all slots are busy', async () => {
         const { app, hostname } = await start(makeApp(), {}, 1);
         await send(app, 'tasks.gated', ['busy']);
-        await atGate('busy');
+        await gates.arrival('busy');
         expect(await app.control.ping({ destination: [hostname], timeout: 5 })).toEqual([
           { [hostname]: { ok: 'pong' } },
         ]);
@@ -326,7 +321,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
         const to = { destination: [hostname], reply: true, timeout: 5 };
         const ask = app.control.inspect(to);
         const running = await send(app, 'tasks.gated', ['held']);
-        await atGate('held');
+        await gates.arrival('held');
         const waiting = await send(app, 'tasks.add', [1, 2]);
         const later = await app.sendTask('tasks.add', [3, 4], { countdown: 600 });
         await expect.poll(async () => (await ask.scheduled())?.[hostname]?.length).toBe(1);
@@ -551,7 +546,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       test('warm: running tasks finish, everything else is back in the queue, nothing more starts', async () => {
         const { app, worker, pool, hostname, log } = await start(makeApp(), {}, 1);
         const running = await send(app, 'tasks.gated', ['run']);
-        await atGate('run');
+        await gates.arrival('run');
         for (let n = 0; n < 2; n += 1) await send(app, 'tasks.gated', [`waiting-${n}`]);
         await send(app, 'tasks.add', [1, 1], { countdown: 600 });
         await app.control.rateLimit('tasks.other', '1/h', {
@@ -564,7 +559,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
         const stopped = worker.stop('warm');
         while ((await waiting(app)) < 5) await pause(10);
         expect(await app.control.ping({ destination: [hostname], timeout: 5 })).toHaveLength(1);
-        gates.get('run')?.();
+        await gates.open('run');
         await stopped;
         expect(await running.get({ timeout: 20 })).toBe('run');
         expect(await worker.finished).toEqual({ how: 'warm', error: undefined });
@@ -578,7 +573,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
       ])('cold: the running task is ended; acknowledged $mode, $left go back', async ({ task, left }) => {
         const { app, worker, pool } = await start(makeApp({}, task), {}, 1);
         await send(app, 'tasks.gated', ['run']);
-        await atGate('run');
+        await gates.arrival('run');
         await worker.stop('cold');
         expect(await waiting(app)).toBe(left);
         expect(pool.started).toHaveLength(1);
@@ -591,7 +586,7 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
           listener: { onStopping: (how) => modes.push(how) },
         });
         await send(app, 'tasks.gated', ['run']);
-        await atGate('run');
+        await gates.arrival('run');
         const warm = worker.stop('warm');
         const again = worker.stop('warm');
         await Promise.all([worker.stop('cold'), warm, again]);
@@ -603,12 +598,11 @@ export function workerContract(name: string, makeBroker: () => Promise<WorkerBro
         const app = makeApp({}, { acksLate: true });
         const first = await start(app, {}, 1);
         const result = await send(app, 'tasks.gated', ['run']);
-        await atGate('run');
+        await gates.arrival('run');
         await first.worker.stop('cold');
         gates.clear();
         await start(app, {}, 1);
-        await atGate('run');
-        gates.get('run')?.();
+        await gates.open('run');
         expect(await result.get({ timeout: 20 })).toBe('run');
       });
     });

@@ -7,6 +7,7 @@ import { Queue } from '../../src/app/entities.ts';
 import type { TaskOptions } from '../../src/app/options.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { workerContract } from '../contract/worker-suite.ts';
+import { Gates } from '../support/gates.ts';
 import { LogLines } from '../support/log-lines.ts';
 import { hasRedis, RedisServer } from '../support/redis.ts';
 import { SlotsPool } from '../support/slots-pool.ts';
@@ -34,7 +35,7 @@ describe.runIf(hasRedis)('Redis', () => {
 
   describe('faults', { timeout: 60_000 }, () => {
     let own: (() => Promise<unknown>)[];
-    const gates = new Map<string, () => void>();
+    const gates = new Gates();
     let runs: string[];
 
     beforeEach(async () => {
@@ -44,7 +45,7 @@ describe.runIf(hasRedis)('Redis', () => {
       gates.clear();
     });
     afterEach(async () => {
-      for (const open of gates.values()) open();
+      gates.openAll();
       for (const release of own.reverse()) await release();
     });
 
@@ -60,7 +61,7 @@ describe.runIf(hasRedis)('Redis', () => {
       app.task('tasks.add', task, (x: number, y: number) => x + y);
       app.task('tasks.gated', task, async (gate: string) => {
         runs.push(gate);
-        await new Promise<void>((resolve) => gates.set(gate, resolve));
+        await gates.wait(gate);
         return gate;
       });
       return app;
@@ -74,10 +75,6 @@ describe.runIf(hasRedis)('Redis', () => {
       own.push(() => worker.stop('cold'));
       await worker.start(new AbortController().signal);
       return { worker, log, hostname };
-    }
-
-    async function atGate(gate: string): Promise<void> {
-      while (!gates.has(gate)) await pause(5);
     }
 
     async function allQueuesWork(app: Celery): Promise<void> {
@@ -121,7 +118,7 @@ describe.runIf(hasRedis)('Redis', () => {
         const { log, worker, hostname } = await start(app);
         await allQueuesWork(app);
         const running = await app.sendTask<string>('tasks.gated', ['long']);
-        await atGate('long');
+        await gates.arrival('long');
         await breakIt();
         await log.until(
           /^WARNING\/MainProcess consumer: Connection to broker lost\. Trying to re-establish the connection\.\.\./,
@@ -129,7 +126,7 @@ describe.runIf(hasRedis)('Redis', () => {
         await log.until(/Connected to redis:\/\/127/, 2, 30_000);
         await allQueuesWork(app);
         expect(await app.control.ping({ destination: [hostname], timeout: 5 })).toHaveLength(1);
-        gates.get('long')?.();
+        await gates.open('long');
         expect(await running.get({ timeout: 30 })).toBe('long');
         await worker.stop('warm');
         expect(runs).toEqual(['long']);
@@ -147,15 +144,14 @@ describe.runIf(hasRedis)('Redis', () => {
       const app = makeApp(settings, { acksLate: true });
       const first = await start(app);
       const long = await app.sendTask<string>('tasks.gated', ['long']);
-      await atGate('long');
+      await gates.arrival('long');
       const second = await start(makeApp(settings, { acksLate: true }));
       const gated = [];
       for (const gate of ['a', 'b', 'c', 'd']) gated.push(await app.sendTask<string>('tasks.gated', [gate]));
       const later = await app.sendTask<number>('tasks.add', [5, 5], { countdown: 4 });
       await pause(5_000);
       for (const gate of ['long', 'a', 'b', 'c', 'd']) {
-        await atGate(gate);
-        gates.get(gate)?.();
+        await gates.open(gate);
       }
       // A warm shutdown hands back what has not begun: all must be done before it.
       for (const result of [long, later, ...gated]) await result.get({ timeout: 30 });
