@@ -1,12 +1,12 @@
 import { Option } from './commander.ts';
 import type { Command } from 'commander';
+import { autoscaleLimits } from './autoscale-limits.ts';
 import { isInBackground, reportStart } from './background.ts';
 import { addBeatOptions } from './no-beat.ts';
 import { commaList, float, integer, natural, oneOf, text, valued } from './options.ts';
 import { umaskOf } from './umask.ts';
 import type { Setup } from './wiring.ts';
 import { runs } from './wiring.ts';
-import { autoscaleLimits } from './worker-options.ts';
 import type { WorkerFlags } from './worker-options.ts';
 
 export const LOG_LEVEL_NAMES: readonly string[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'FATAL'];

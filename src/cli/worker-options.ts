@@ -1,5 +1,4 @@
 import os from 'node:os';
-import { InvalidArgumentError } from './commander.ts';
 import { ValueError } from '../core/errors.ts';
 import type { LogLevel } from '../core/logger.ts';
 import { expand, nodename } from '../core/nodename.ts';
@@ -99,16 +98,6 @@ export function commandLineSettings(
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...settingWords(words),
   };
-}
-
-/** `--autoscale max,min`; min is 0 when it is left out. One process stays in any case. */
-export function autoscaleLimits(value: string): AutoscaleLimits {
-  const match = /^\s*(\d+)\s*(?:,\s*(\d+)\s*)?$/.exec(value);
-  const [max, min] = [Number(match?.[1]), Number(match?.[2] ?? 0)];
-  if (match === null || max < 1 || max < min) {
-    throw new InvalidArgumentError(`'${value}' is not max,min with max from 1 and min up to max.`);
-  }
-  return { max, min };
 }
 
 /** Seconds between heartbeat events of a worker that is not told otherwise. */
