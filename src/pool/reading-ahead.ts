@@ -3,10 +3,8 @@ import type { Outcome } from '../message/outcome.ts';
 import { Pace } from './pace.ts';
 import type { SerialChild } from './serial-child.ts';
 
-/** Jobs that wait in a child behind the one that runs. */
-const MOST_AHEAD = 12;
-/** A child gets more when no more than so many are left: several at once make one write. */
-const FEW_AHEAD = 4;
+/** A child gets more when no more than this share is left: several at once make one write. */
+const FEW = 1 / 3;
 /** Who runs longer than this, against all experience, gives back what waits behind it. */
 const PATIENCE_MS = 20;
 
@@ -35,17 +33,18 @@ export class ReadingAhead {
 
   /** The child to give a job of this task to, if any. */
   choose(task: string): SerialChild | undefined {
-    if (!this.#pace.isShort(task)) return undefined;
-    if (this.#filling !== undefined && !this.#hasRoom(this.#filling, MOST_AHEAD)) this.#filling = undefined;
-    this.#filling ??= this.#neediest();
+    const most = this.#pace.ahead(task);
+    if (most === 0) return undefined;
+    if (this.#filling !== undefined && !this.#hasRoom(this.#filling, most)) this.#filling = undefined;
+    this.#filling ??= this.#neediest(most * FEW);
     return this.#filling;
   }
 
-  #neediest(): SerialChild | undefined {
+  #neediest(few: number): SerialChild | undefined {
     let found: SerialChild | undefined;
     for (const child of this.#children) {
       if (found !== undefined && found.ahead <= child.ahead) continue;
-      if (this.#hasRoom(child, FEW_AHEAD)) found = child;
+      if (this.#hasRoom(child, few)) found = child;
     }
     return found;
   }
@@ -56,7 +55,7 @@ export class ReadingAhead {
       running !== undefined &&
       child.ahead < most &&
       child.isUsable &&
-      this.#pace.isShort(running.job.task) &&
+      this.#pace.ahead(running.job.task) > 0 &&
       performance.now() - running.startedMs < PATIENCE_MS
     );
   }
