@@ -16,7 +16,7 @@ const MOST_WARM = 100;
 
 async function measure(bench: Bench, of: Case, contender: string): Promise<Values> {
   // It asks for its result twice a second.
-  const count = contender === 'celery-node' && of.broker === 'rabbitmq' ? Math.min(of.tasks, 30) : of.tasks;
+  const count = contender === 'celery-node' ? Math.min(of.tasks, 30) : of.tasks;
   const warm = Math.min(MOST_WARM, count);
   await bench.servers.reset();
   await using worker = new Running(bench, workerCommand(bench, of, contender));
