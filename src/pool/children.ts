@@ -140,7 +140,7 @@ export class Children<C extends PoolChild> {
   }
 
   /**
-   * Takes slots away whose children may go, newest first.
+   * Takes slots away whose children may go, newest first; also those that wait for their child.
    *
    * @returns how the processes end, for each slot that was taken away
    */
@@ -149,13 +149,21 @@ export class Children<C extends PoolChild> {
     for (const slot of [...this.#slots.values()].reverse()) {
       if (endings.length === count) break;
       const { child } = slot;
-      if (child === undefined || !mayGo(child)) continue;
+      if (child !== undefined && !mayGo(child)) continue;
       slot.isRetired = true;
       this.#slots.delete(slot.index);
-      child.retire();
-      endings.push(child.isBusy ? Promise.resolve() : this.#dismiss(child));
+      endings.push(child === undefined ? Promise.resolve() : this.#retire(child));
     }
+    this.#readiness.wake();
     return endings;
+  }
+
+  /** Resolves when it has ended; at once when it ends later, with its work or when it has loaded the app. */
+  #retire(child: C): Promise<void> {
+    child.retire();
+    if (child.isBusy) return Promise.resolve();
+    const ended = this.#dismiss(child);
+    return child.isReady ? ended : Promise.resolve();
   }
 
   /** Gives its slot a new child; the old one ends when it has nothing to do any more. */

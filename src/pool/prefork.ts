@@ -121,9 +121,10 @@ class Prefork implements ProcessPool {
     return this.#children.add(count);
   }
 
-  /** @throws {ValueError} fewer than `count` children are idle; those that are have been retired. */
+  /** @throws {ValueError} fewer than `count` children are idle, or still start; those that are have been retired. */
   async shrink(count: number): Promise<void> {
-    const endings = this.#children.remove(count, (child) => this.#idle.includes(child));
+    const mayGo = (child: SerialChild): boolean => this.#idle.includes(child) || !child.isReady;
+    const endings = this.#children.remove(count, mayGo);
     await Promise.all(endings);
     if (endings.length < count) throw new ValueError("Can't shrink pool. All processes busy!");
   }

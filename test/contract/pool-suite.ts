@@ -355,6 +355,20 @@ export function poolSuite(name: string, defaults: PoolSettings): void {
         });
       });
 
+      it('shrinks by a child that is still starting', async () => {
+        await withPool({ size: 1 }, async (test) => {
+          const before = test.pool.pids;
+          const grown = test.pool.grow(1);
+          const { outcome } = await test.begin('tasks.sleep', [0.3]);
+          await test.pool.shrink(1);
+          await grown;
+          expect(test.pool.size).toBe(1);
+          expect((await outcome).kind).toBe('success');
+          await until(() => test.pool.pids.length === before.length);
+          expect(test.pool.pids).toEqual(before);
+        });
+      });
+
       it('shows in the stats', async () => {
         await withPool({ size: 2, maxTasksPerChild: 100 }, async (test) => {
           await test.run('tasks.pid');

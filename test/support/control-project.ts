@@ -18,6 +18,15 @@ app.controlCommand('widen', { args: { n: 'int' }, signature: '[N=1]', help: 'Rai
 app.inspectCommand('window', { help: 'Show the window.' }, async (worker) => ({ window: worker.prefetchCount, queues: worker.queues }));
 `;
 
+const PYTHON_ADD_AND_LIMITED = `@app.task(name='tasks.add')
+def add(x, y):
+    return x + y
+
+@app.task(name='tasks.limited', rate_limit='10/m', acks_late=True)
+def limited(x):
+    return x
+`;
+
 /** The same for Python. */
 export const PYTHON_TASKS = `
 import time
@@ -25,14 +34,7 @@ from celery import Celery
 
 app = Celery('tasks', broker='BROKER')
 
-@app.task(name='tasks.add')
-def add(x, y):
-    return x + y
-
-@app.task(name='tasks.limited', rate_limit='10/m', acks_late=True)
-def limited(x):
-    return x
-
+${PYTHON_ADD_AND_LIMITED}
 @app.task(name='tasks.sleep')
 def sleep(seconds):
     time.sleep(seconds)
@@ -99,14 +101,7 @@ from celery import Celery
 app = Celery('tasks', broker=os.environ['BROKER'], backend=os.environ['RESULTS'])
 app.conf.worker_pool_restarts = True
 
-@app.task(name='tasks.add')
-def add(x, y):
-    return x + y
-
-@app.task(name='tasks.limited', rate_limit='10/m', acks_late=True)
-def limited(x):
-    return x
-
+${PYTHON_ADD_AND_LIMITED}
 @app.task(name='tasks.fail')
 def fail(text):
     raise ValueError(text)

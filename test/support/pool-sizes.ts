@@ -9,6 +9,6 @@ export async function haveProcesses(app: Celery, nodes: readonly string[], count
     if (pools.every(({ pool }) => (pool?.processes?.length ?? 0) >= count)) break;
     await sleep(100);
   }
-  // Ours are counted from their start, and may go again once they have loaded the app, of which nothing tells.
+  // Python's are counted from their start, and may go again once they are up, of which nothing tells.
   await sleep(2_000);
 }
