@@ -6,15 +6,21 @@ interface Class {
   readonly ahead: number;
 }
 
+/** Such a run is worth no trip to the supervisor, during which the process would have nothing to do. */
+const MODERATE: Class = { longestS: 0.02, ahead: 1 };
 const SHORT: Class = { longestS: 0.002, ahead: 12 };
 /** Such a run takes less time than waking its process does. */
 const TINY: Class = { longestS: 0.0002, ahead: 32 };
 /** Runs in a row that put a task into a class. */
 const RUNS = 10;
 
+/** From the longest to the shortest. */
+const CLASSES = [MODERATE, SHORT, TINY];
+
 interface Runs {
-  short: number;
-  tiny: number;
+  /** For each class how many runs in a row were shorter. */
+  readonly counts: number[];
+  ahead: number;
 }
 
 /**
@@ -26,16 +32,19 @@ export class Pace {
 
   note(task: string, outcome: Outcome): void {
     let runs = this.#runs.get(task);
-    if (runs === undefined) this.#runs.set(task, (runs = { short: 0, tiny: 0 }));
+    if (runs === undefined) this.#runs.set(task, (runs = { counts: CLASSES.map(() => 0), ahead: 0 }));
     const seconds = 'children' in outcome ? outcome.seconds : Infinity;
-    runs.short = seconds < SHORT.longestS ? runs.short + 1 : 0;
-    runs.tiny = seconds < TINY.longestS ? runs.tiny + 1 : 0;
+    runs.ahead = 0;
+    for (let index = 0; index < CLASSES.length; index += 1) {
+      const { longestS, ahead } = CLASSES[index] as Class;
+      const count = seconds < longestS ? (runs.counts[index] ?? 0) + 1 : 0;
+      runs.counts[index] = count;
+      if (count >= RUNS) runs.ahead = ahead;
+    }
   }
 
   /** How many jobs of this task, or behind it, may wait in a child at most. */
   ahead(task: string): number {
-    const runs = this.#runs.get(task);
-    if (runs === undefined || runs.short < RUNS) return 0;
-    return runs.tiny < RUNS ? SHORT.ahead : TINY.ahead;
+    return this.#runs.get(task)?.ahead ?? 0;
   }
 }

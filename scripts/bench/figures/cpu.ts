@@ -41,7 +41,7 @@ export const cpu: Figure = {
         ...of,
         label: labelOf(of),
         concurrency: choices.concurrency?.[0] ?? 2,
-        tasks: choices.tasks ?? (choices.quick ? 200 : 2_000),
+        tasks: choices.tasks ?? (choices.quick ? 200 : 5_000),
         task: 'cpu',
         contenders: ['celery-ts', 'celery-ts x4', 'celery', ...peers, 'ideal js', 'ideal python'],
       };
