@@ -85,10 +85,9 @@ describe.runIf(hasRabbitmq && hasRedis && python !== undefined)(
           // A heartbeat: it listens.
           await dump.waitFor(/^ts@interop .* heartbeat/m);
           const { id } = await cluster.client.sendTask('ts.add', [1, 2]);
-          await dump.waitFor(
-            (stdout) => /task-succeeded|task succeeded/i.test(stdout) && stdout.includes(id),
-          );
-          const seen = dump.stdout.split('\n').filter((line) => line.includes(id));
+          const seenOf = (stdout: string) => stdout.split('\n').filter((line) => line.includes(id));
+          await dump.waitFor((stdout) => seenOf(stdout).some((line) => line.includes(' task succeeded: ')));
+          const seen = seenOf(dump.stdout);
           expect(seen).toEqual([
             expect.stringMatching(/^ts@interop \[.*\] task received: ts\.add\(/),
             expect.stringMatching(/^ts@interop \[.*\] task started: ts\.add\(/),

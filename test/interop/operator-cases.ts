@@ -165,6 +165,12 @@ const order = (log: string, ids: readonly string[]): number[] =>
     ids.includes(id) ? [ids.indexOf(id)] : [],
   );
 
+/** The order in which a worker has received these; what it logs may reach us later than their results. */
+async function orderOf(worker: { readonly output: string }, ids: readonly string[]): Promise<number[]> {
+  await expect.poll(() => order(worker.output, ids), { timeout: 10_000 }).toHaveLength(ids.length);
+  return order(worker.output, ids);
+}
+
 const PRIORITIES = [0, 9, 3, 6];
 /** Redis's lowest number goes first, RabbitMQ's highest. */
 export const prioritized = (broker: 'redis' | 'rabbitmq'): number[] =>
@@ -179,7 +185,7 @@ export const PRIORITY_ORDER: readonly (readonly [string, (cluster: Cluster) => P
 results = [app.send_task('ts.note', [p], queue='ts-prio', priority=p) for p in ${JSON.stringify(PRIORITIES)}]
 app.control.add_consumer('ts-prio', destination=['ts@interop'])
 return [r.get(timeout=T) for r in results] and [r.id for r in results]`)) as string[];
-      return order(cluster.typescript.output, ids);
+      return orderOf(cluster.typescript, ids);
     },
   ],
   [
@@ -192,8 +198,8 @@ return [r.get(timeout=T) for r in results] and [r.id for r in results]`)) as str
       }
       await cluster.client.control.addConsumer('py-prio', { destination: ['py@interop'] });
       for (const result of results) await result.get({ timeout: 20 });
-      return order(
-        cluster.python.output,
+      return orderOf(
+        cluster.python,
         results.map(({ id }) => id),
       );
     },
