@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { AckBook } from '../../../src/transport/amqp/acks.ts';
 
 /** A book with deliveries 1 to `count`; collects the frames written. */
@@ -57,11 +57,16 @@ describe('AckBook', () => {
   });
 
   it('waits a moment for others while most of the window is left, and for none when enough have come', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
     const { acks, frames } = book(40);
     acks.setWindow(40);
     const first = acks.ack(1);
     await new Promise((resolve) => setImmediate(resolve));
     expect(frames).toEqual([]);
+    vi.advanceTimersByTime(1);
     await first;
     expect(frames).toEqual(['1']);
     const many = Array.from({ length: 10 }, (_, at) => acks.ack(at + 2));
