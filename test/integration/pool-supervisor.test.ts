@@ -68,7 +68,7 @@ describe('kill -9 of the supervisor', () => {
     const supervisor = await startSupervisor(task, 2, ...(task === 'tasks.sleep' ? ['60'] : []));
     process.kill(supervisor.pid, 'SIGKILL');
     await supervisor.ended;
-    expect(await survivors(supervisor.pids, 5000)).toEqual([]);
+    expect(await survivors(supervisor.pids, 1000)).toEqual([]);
   });
 });
 
@@ -78,6 +78,6 @@ describe('Ctrl-C to the whole process group', () => {
     process.kill(-supervisor.pid, signal);
     expect(await supervisor.nextLine()).toBe('success success');
     expect(await supervisor.ended).toEqual([0, null]);
-    expect(await survivors(supervisor.pids, 5000)).toEqual([]);
+    expect(await survivors(supervisor.pids, 1000)).toEqual([]);
   });
 });
