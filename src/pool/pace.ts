@@ -43,7 +43,7 @@ export class Pace {
     }
   }
 
-  /** How many jobs of this task, or behind it, may wait in a child at most. */
+  /** A busy child may get a job of this task while fewer than so many wait in it; 0 = never. */
   ahead(task: string): number {
     return this.#runs.get(task)?.ahead ?? 0;
   }
