@@ -358,8 +358,8 @@ export function poolSuite(name: string, defaults: PoolSettings): void {
       it('shrinks by a child that is still starting', async () => {
         await withPool({ size: 1 }, async (test) => {
           const before = test.pool.pids;
-          const grown = test.pool.grow(1);
           const { outcome } = await test.begin('tasks.sleep', [0.3]);
+          const grown = test.pool.grow(1);
           await test.pool.shrink(1);
           await grown;
           expect(test.pool.size).toBe(1);
