@@ -38,6 +38,9 @@ local now = time[1] + time[2] / 1000000`;
  */
 const RECEIPT = `redis.call('LPUSH', KEYS[4], ends) redis.call('LTRIM', KEYS[4], 0, 31) redis.call('PEXPIRE', KEYS[4], ARGV[1])`;
 
+/** So many messages at once are worth a faster index. */
+const MANY = 10;
+
 /**
  * Takes messages and records them as held, in one step: whoever dies, before or after, leaves every message either in its list
  * or in `unacked`, in kombu's form `[envelope, exchange, routing key]`. The envelope is copied as text, never re-encoded.
@@ -76,6 +79,16 @@ local function read(envelope, queue)
   return cjson.encode(envelope), '""', cjson.encode(queue), 'malformed'
 end
 
+-- To the server a sorted set of a few short members is a list: each new one walks through it and reads every score as a
+-- text, 8 microseconds instead of 1. A member of more than 64 bytes makes it a tree, which it stays until it is empty.
+local LONG = string.rep('-', 65)
+
+local function add(key, scores)
+  if #scores < ${MANY * 2} then return redis.call('ZADD', key, unpack(scores)) end
+  redis.call('ZADD', key, '+inf', LONG, unpack(scores))
+  redis.call('ZREM', key, LONG)
+end
+
 local function record(place, list, found)
   local scores = {}
   for at = #found, 1, -1 do
@@ -92,8 +105,8 @@ local function record(place, list, found)
     out[#out + 1] = tag
     out[#out + 1] = found[at]
   end
-  redis.call('ZADD', index, unpack(scores))
-  redis.call('ZADD', leases, unpack(scores))
+  add(index, scores)
+  add(leases, scores)
   recorded = true
 end
 
