@@ -111,9 +111,12 @@ function routableOf(attributes: TaskAttributes | undefined): RoutedOptions {
 function withoutAbsent(
   options: RoutedOptions | { readonly [Name in keyof RoutedOptions]: unknown },
 ): RoutedOptions {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined && value !== null),
-  );
+  const present: Record<string, unknown> = {};
+  for (const name of Object.keys(options) as (keyof RoutedOptions)[]) {
+    const value = options[name];
+    if (value !== undefined && value !== null) present[name] = value;
+  }
+  return present;
 }
 
 interface Parts {

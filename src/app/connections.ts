@@ -10,11 +10,19 @@ import { Producer } from './producer.ts';
 /** As in Celery, a broker on this machine when none is configured. */
 const DEFAULT_BROKER = 'amqp://guest@localhost//';
 
+interface OpenProducer {
+  /** It was looked up for. */
+  readonly settings: ResolvedSettings;
+  /** What it publishes to, as text. */
+  readonly broker: string;
+  readonly producer: Producer;
+}
+
 /** What an app keeps open: one producer and a result backend for each URL. Opened on first use, closed together. */
 export class Connections {
   readonly #settings: () => ResolvedSettings;
   readonly #backends = new Map<string, ResultBackend>();
-  #producer: { readonly broker: string; readonly producer: Producer } | undefined;
+  #producer: OpenProducer | undefined;
   #releasers = new Releasers();
 
   /** @param settings gives the settings in force whenever something is opened */
@@ -29,13 +37,17 @@ export class Connections {
 
   /** Publishes to the broker of the settings; another one when they have changed since. */
   get producer(): Producer {
-    const broker = JSON.stringify(this.#settings().broker_url);
-    if (this.#producer?.broker !== broker) {
-      const producer = new Producer(() => this.transport());
-      this.#releasers.own(producer);
-      this.#producer = { broker, producer };
-    }
+    const settings = this.#settings();
+    if (this.#producer?.settings !== settings) this.#producer = this.#producerFor(settings);
     return this.#producer.producer;
+  }
+
+  #producerFor(settings: ResolvedSettings): OpenProducer {
+    const broker = JSON.stringify(settings.broker_url);
+    if (this.#producer?.broker === broker) return { ...this.#producer, settings };
+    const producer = new Producer(() => this.transport());
+    this.#releasers.own(producer);
+    return { settings, broker, producer };
   }
 
   /** @param url of a task's own backend; null: `result_backend` */

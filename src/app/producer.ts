@@ -13,11 +13,11 @@ export interface ProducerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** An open connection, and what was declared on it. */
+/** An open connection, and what was declared on it, or is about to be. */
 interface Link {
   readonly connection: Connection;
   readonly channel: Channel;
-  readonly declared: Map<string, Promise<void>>;
+  readonly declared: Map<string, Promise<void> | 'done'>;
 }
 
 /**
@@ -63,7 +63,7 @@ export class Producer {
     return this.close();
   }
 
-  async #publishPatiently(message: Envelope, target: PublishTarget, options: ProducerOptions): Promise<void> {
+  #publishPatiently(message: Envelope, target: PublishTarget, options: ProducerOptions): Promise<void> {
     const attempt = (): Promise<void> => abortable(this.#publishOnce(message, target), options.signal);
     const policy = options.retry ?? false;
     if (policy === false) return attempt();
@@ -72,7 +72,8 @@ export class Producer {
 
   async #publishOnce(message: Envelope, target: PublishTarget): Promise<void> {
     const link = await this.#connected();
-    await declare(link, target);
+    const declaring = declare(link, target);
+    if (declaring !== undefined) await declaring;
     await link.channel.publish(message, target.exchange, target.routingKey);
   }
 
@@ -108,27 +109,32 @@ async function openLink(transport: Transport, signal: AbortSignal): Promise<Link
   }
 }
 
-async function declare(link: Link, { queue, declareExchange }: PublishTarget): Promise<void> {
-  if (queue !== undefined) await declareQueue(link, queue);
-  if (declareExchange !== undefined) await declareExchangeOnce(link, declareExchange);
+/** Undefined: all was declared before. */
+function declare(link: Link, { queue, declareExchange }: PublishTarget): Promise<void> | undefined {
+  // A target has one of them at most.
+  if (queue !== undefined) return declareQueue(link, queue);
+  return declareExchange === undefined ? undefined : declareExchangeOnce(link, declareExchange);
 }
 
-function declareQueue({ channel, declared }: Link, queue: Queue): Promise<void> {
+function declareQueue({ channel, declared }: Link, queue: Queue): Promise<void> | undefined {
   return once(declared, `queue ${queue.name}`, () => channel.declareQueue(queue));
 }
 
-function declareExchangeOnce({ channel, declared }: Link, exchange: Exchange): Promise<void> {
+function declareExchangeOnce({ channel, declared }: Link, exchange: Exchange): Promise<void> | undefined {
   return once(declared, `exchange ${exchange.name}`, () => channel.declareExchange(exchange));
 }
 
-function once(declared: Map<string, Promise<void>>, key: string, run: () => Promise<void>): Promise<void> {
-  let done = declared.get(key);
-  if (done === undefined) {
-    done = run();
-    declared.set(key, done);
-    done.catch(() => declared.delete(key));
-  }
-  return done;
+function once(declared: Link['declared'], key: string, run: () => Promise<void>): Promise<void> | undefined {
+  const known = declared.get(key);
+  if (known === 'done') return undefined;
+  if (known !== undefined) return known;
+  const declaring = run();
+  declared.set(key, declaring);
+  declaring.then(
+    () => declared.set(key, 'done'),
+    () => declared.delete(key),
+  );
+  return declaring;
 }
 
 /** A wrong password stays wrong; all else about a broker may pass. */

@@ -66,6 +66,7 @@ export class Router {
   readonly #queues: Queues;
   readonly #settings: ResolvedSettings;
   readonly #lookups: readonly Lookup[];
+  readonly #targets = new WeakMap<topology.Queue, PublishTarget>();
 
   constructor(settings: ResolvedSettings, queues: Queues) {
     this.#settings = settings;
@@ -109,10 +110,10 @@ export class Router {
   #target(queue: topology.Queue | undefined, options: RoutedOptions): PublishTarget {
     const { exchange, routingKey } = options;
     const type = options.exchangeType ?? queue?.exchange?.type ?? 'direct';
-    const declare = this.#declaration(queue);
     if (queue !== undefined && type === 'direct' && !(hasText(exchange) && hasText(routingKey))) {
-      return { ...declare, exchange: '', routingKey: queue.name };
+      return this.#directly(queue);
     }
+    const declare = this.#declaration(queue);
     const own = queue?.exchange?.name ?? '';
     const key = hasText(routingKey) ? routingKey : (queue?.routingKey ?? '');
     return {
@@ -120,6 +121,16 @@ export class Router {
       exchange: hasText(exchange) ? exchange : own || this.#queues.defaultExchange.name,
       routingKey: key || this.#queues.defaultRoutingKey,
     };
+  }
+
+  /** The same for every call. */
+  #directly(queue: topology.Queue): PublishTarget {
+    let target = this.#targets.get(queue);
+    if (target === undefined) {
+      target = { ...this.#declaration(queue), exchange: '', routingKey: queue.name };
+      this.#targets.set(queue, target);
+    }
+    return target;
   }
 
   #declaration(queue: topology.Queue | undefined): Pick<PublishTarget, 'queue' | 'declareExchange'> {

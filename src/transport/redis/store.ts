@@ -1,7 +1,7 @@
 import { withTimeout } from '../../core/async.ts';
 import { OperationalError, TimeoutError } from '../../core/errors.ts';
 import { newTaskId } from '../../core/task-id.ts';
-import { encodeEnvelope } from '../../message/envelope-json.ts';
+import { encodeEnvelope, type EnvelopeTarget } from '../../message/envelope-json.ts';
 import { decodeStored } from '../virtual/stored.ts';
 import type { Envelope } from '../../message/message.ts';
 import type { RedisLink } from '../../redis/open.ts';
@@ -22,6 +22,9 @@ import { writeTogether } from './write-together.ts';
 
 /** How long a closing connection waits for a server that does not answer: the messages come back by themselves, only later. */
 const CLOSE_TIMEOUT_MS = 5_000;
+
+/** Where a message is sent to. */
+type Target = Pick<EnvelopeTarget, 'exchange' | 'routingKey'>;
 
 /** kombu's Redis broker, over one connection for commands and, once somebody consumes, one for what Redis tells by itself. */
 export class RedisStore implements MessageStore {
@@ -116,31 +119,43 @@ export class RedisStore implements MessageStore {
   async publish(envelope: Envelope, exchange: string, routingKey: string): Promise<boolean> {
     const what = `publish to exchange '${exchange}'`;
     const target = { exchange, routingKey };
-    if (exchange !== '' && this.#bindings.typeOf(exchange) === 'fanout') {
+    if (exchange === '') {
+      await this.#do(what, () => this.#push(envelope, target, routingKey));
+      return true;
+    }
+    if (this.#bindings.typeOf(exchange) === 'fanout') {
       const text = textOf(envelope, target);
       const publish = (channel: string): Promise<number> => this.#link.client.publish(channel, text);
       const channels = fanoutChannels(this.#options, exchange, routingKey);
       const reached = await this.#do(what, () => Promise.all(channels.map(publish)));
       return reached.some((count) => count > 0);
     }
-    const queues =
-      exchange === ''
-        ? new Map([[routingKey, undefined]])
-        : await this.#do(what, () => this.#bindings.targets(exchange, routingKey));
+    const queues = await this.#do(what, () => this.#bindings.targets(exchange, routingKey));
     if (queues === undefined) throw new OperationalError(`there is no exchange '${exchange}' to publish to`);
     const reached: [queue: string, binding: string | undefined][] = [...queues];
     const { deadletterQueue } = this.#options;
     if (reached.length === 0 && deadletterQueue !== undefined) reached.push([deadletterQueue, undefined]);
-    // Each copy has a tag of its own: it is the key by which it is held.
-    const push = ([queue, binding]: (typeof reached)[number]): Promise<unknown> => {
-      const list = this.#keys.listFor(queue, envelope.properties.priority);
-      const text = textOf(envelope, target);
-      if (binding === undefined) return this.#link.client.lpush(list, text);
-      const keys = [this.#keys.bindings(exchange), list];
-      return runScript(this.#link.client, PUSH_BOUND, keys, [binding, text]);
-    };
-    const lengths = await this.#do(what, () => Promise.all(reached.map(push)));
+    const lengths = await this.#do(what, () =>
+      Promise.all(reached.map(([queue, binding]) => this.#push(envelope, target, queue, binding))),
+    );
     return lengths.some((length) => length !== 0);
+  }
+
+  /**
+   * Each copy has a tag of its own: it is the key by which it is held.
+   *
+   * @param binding only while the queue has it
+   */
+  #push(envelope: Envelope, target: Target, queue: string, binding?: string): Promise<unknown> {
+    const list = this.#keys.listFor(queue, envelope.properties.priority);
+    const text = textOf(envelope, target);
+    if (binding === undefined) return this.#link.client.lpush(list, text);
+    return runScript(
+      this.#link.client,
+      PUSH_BOUND,
+      [this.#keys.bindings(target.exchange), list],
+      [binding, text],
+    );
   }
 
   topology(): Promise<StoredTopology> {
@@ -336,7 +351,7 @@ export class RedisStore implements MessageStore {
   }
 }
 
-function textOf(envelope: Envelope, target: { exchange: string; routingKey: string }): string {
+function textOf(envelope: Envelope, target: Target): string {
   return encodeEnvelope(envelope, { ...target, deliveryTag: newTaskId() });
 }
 
