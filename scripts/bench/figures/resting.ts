@@ -66,6 +66,8 @@ export const idle: Figure = {
   cases: (choices) => casesOf(choices, 1),
   async measure(bench, of, contender) {
     await using worker = await resting(bench, of, contender);
+    // What the start left is collected as garbage only some seconds later.
+    await sleep(bench.idleSeconds * 500);
     return await cpuAtRest(bench, of, worker, bench.idleSeconds);
   },
 };

@@ -169,13 +169,18 @@ export class MessageWriter {
   }
 }
 
+/** What may be missing, at any depth. */
+type Doubted<T> = T extends (...args: never) => unknown
+  ? T
+  : { readonly [Name in keyof T]?: Doubted<T[Name]> };
+
 function isKnown(value: unknown): value is AmqpInternals {
-  const { ch, connection, sendMessage } = value as Partial<AmqpInternals>;
+  const { ch, connection, sendMessage } = value as Doubted<AmqpInternals>;
   return (
     typeof ch === 'number' &&
     typeof sendMessage === 'function' &&
     typeof connection?.frameMax === 'number' &&
-    typeof connection.channels[ch]?.buffer.write === 'function' &&
+    typeof connection.channels?.[ch]?.buffer?.write === 'function' &&
     typeof connection.sendContent === 'function'
   );
 }
