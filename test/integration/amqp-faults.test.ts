@@ -10,7 +10,7 @@ import { AccessRefused, OperationalError } from '../../src/core/errors.ts';
 import { Releasers } from '../../src/core/lifecycle.ts';
 import { connectTransport, type TransportOptions } from '../../src/transport/connect.ts';
 import type { Channel, Connection, Delivery } from '../../src/transport/transport.ts';
-import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../support/messages.ts';
 import { AMQP_OPTIONS, never } from '../support/amqp.ts';
 import { freePorts } from '../support/ports.ts';
 import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';

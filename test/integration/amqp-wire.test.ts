@@ -7,7 +7,7 @@ import { connectTransport } from '../../src/transport/connect.ts';
 import type { Queue } from '../../src/transport/topology.ts';
 import type { Channel, Connection } from '../../src/transport/transport.ts';
 import { errorMeta, resultMeta } from '../contract/backend-suite.ts';
-import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../support/messages.ts';
 import { AMQP_OPTIONS, never } from '../support/amqp.ts';
 import { backendOptions } from '../support/backend.ts';
 import { python, runPython } from '../support/python.ts';

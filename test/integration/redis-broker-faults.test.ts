@@ -9,7 +9,7 @@ import { Releasers } from '../../src/core/lifecycle.ts';
 import { encodeEnvelope } from '../../src/message/envelope-json.ts';
 import { redisTransport } from '../../src/transport/redis/transport.ts';
 import type { Channel, Connection, Transport } from '../../src/transport/transport.ts';
-import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../support/messages.ts';
 import { hasRedis, RedisServer } from '../support/redis.ts';
 
 const never = (): AbortSignal => new AbortController().signal;

@@ -9,7 +9,7 @@ import { Releasers } from '../../src/core/lifecycle.ts';
 import { redisTransport } from '../../src/transport/redis/transport.ts';
 import type { Exchange, Queue } from '../../src/transport/topology.ts';
 import type { Channel } from '../../src/transport/transport.ts';
-import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../support/messages.ts';
 import { python } from '../support/python.ts';
 import { hasRedis, RedisServer } from '../support/redis.ts';
 

@@ -13,7 +13,7 @@ import type { ResultMeta } from '../../src/message/result-meta.ts';
 import { connectTransport } from '../../src/transport/connect.ts';
 import type { Delivery } from '../../src/transport/transport.ts';
 import { backendContract, errorMeta, resultMeta } from '../contract/backend-suite.ts';
-import { envelope } from '../contract/transport-suite.ts';
+import { envelope } from '../support/messages.ts';
 import { AMQP_OPTIONS, never } from '../support/amqp.ts';
 import { backendOptions } from '../support/backend.ts';
 import { hasRabbitmq, Rabbitmq } from '../support/rabbitmq.ts';

@@ -14,7 +14,7 @@ import { type Database, openDatabase } from '../../src/sqlite/driver.ts';
 import { sqliteTransport } from '../../src/transport/sqlite/transport.ts';
 import { commits } from '../support/sqlite-commits.ts';
 import { backendContract, resultMeta } from '../contract/backend-suite.ts';
-import { directQueue, envelope } from '../contract/transport-suite.ts';
+import { directQueue, envelope } from '../support/messages.ts';
 
 const OPTIONS = { resultExpiresS: 86_400, serializer: 'json', acceptContent: ['json'] };
 

@@ -8,7 +8,7 @@ import { Releasers } from '../../src/core/lifecycle.ts';
 import { openDatabase } from '../../src/sqlite/driver.ts';
 import { sqliteTransport } from '../../src/transport/sqlite/transport.ts';
 import type { Channel } from '../../src/transport/transport.ts';
-import { directQueue, envelope } from '../contract/transport-suite.ts';
+import { directQueue, envelope } from '../support/messages.ts';
 
 interface PeerMessage {
   readonly kind: 'ready' | 'delivery' | 'control' | 'cpu';

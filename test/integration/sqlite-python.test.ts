@@ -9,7 +9,7 @@ import type { Envelope } from '../../src/message/message.ts';
 import { openDatabase } from '../../src/sqlite/driver.ts';
 import { sqliteTransport } from '../../src/transport/sqlite/transport.ts';
 import type { Channel, Delivery } from '../../src/transport/transport.ts';
-import { directQueue, envelope, Inbox } from '../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../support/messages.ts';
 import { python, runPython } from '../support/python.ts';
 
 const APP = `

@@ -7,7 +7,7 @@ import { AccessRefused, Celery, OperationalError } from '../../../src/index.ts';
 import type { Envelope } from '../../../src/message/message.ts';
 import { connectTransport } from '../../../src/transport/connect.ts';
 import type { Channel, Connection, Transport } from '../../../src/transport/transport.ts';
-import { directQueue } from '../../contract/transport-suite.ts';
+import { directQueue } from '../../support/messages.ts';
 
 const options = {
   heartbeatS: 0,

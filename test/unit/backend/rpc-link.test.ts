@@ -4,7 +4,7 @@ import { RpcLink } from '../../../src/backend/rpc-link.ts';
 import { OperationalError } from '../../../src/core/errors.ts';
 import { memoryTransport } from '../../../src/transport/memory/transport.ts';
 import type { Connection, Transport } from '../../../src/transport/transport.ts';
-import { directQueue, envelope, Inbox } from '../../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../../support/messages.ts';
 
 const queue = directQueue('replies');
 

@@ -185,11 +185,12 @@ describe('a message is what amqplib writes', () => {
     expect(channel.frames).toEqual([]);
   });
 
+  const sendMessage = (): void => undefined;
   test.each([
     ['nothing', {}],
-    ['no connection', { ch: 1, sendMessage: () => undefined }],
-    ['no channels', { ch: 1, sendMessage: () => undefined, connection: { frameMax: 0 } }],
-    ['no buffer', { ch: 0, sendMessage: () => undefined, connection: { frameMax: 0, channels: [{}] } }],
+    ['no connection', { ch: 1, sendMessage }],
+    ['no channels', { ch: 1, sendMessage, connection: { frameMax: 0 } }],
+    ['no buffer', { ch: 0, sendMessage, connection: { frameMax: 0, channels: [{}] } }],
   ])('refuses an amqplib whose channel has %s of what it needs', (_, channel) => {
     expect(() => new MessageWriter(channel)).toThrow('This version of amqplib cannot be used');
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EncodeError, OperationalError } from '../../../src/core/errors.ts';
 import type { OnConfirm, OutgoingMessage } from '../../../src/transport/amqp/frame-writer.ts';
 import { Publisher } from '../../../src/transport/amqp/publisher.ts';
-import { envelope } from '../../contract/transport-suite.ts';
+import { envelope } from '../../support/messages.ts';
 
 /** What is behind a Publisher: takes `room` messages until it drains, and confirms when told. */
 class Pipe extends EventEmitter {

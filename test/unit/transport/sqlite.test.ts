@@ -10,7 +10,7 @@ import { type Database, openDatabase } from '../../../src/sqlite/driver.ts';
 import { isAlive, newOwner, ownerLeft } from '../../../src/transport/sqlite/owner.ts';
 import { sqliteTransport } from '../../../src/transport/sqlite/transport.ts';
 import type { Channel, Connection } from '../../../src/transport/transport.ts';
-import { directQueue, envelope, Inbox } from '../../contract/transport-suite.ts';
+import { directQueue, envelope, Inbox } from '../../support/messages.ts';
 
 let folder: string;
 let path: string;

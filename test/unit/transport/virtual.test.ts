@@ -3,7 +3,7 @@ import { ImproperlyConfigured } from '../../../src/core/errors.ts';
 import { MemoryQueue } from '../../../src/transport/memory/queue.ts';
 import { checkExchangeType, route, topicMatches } from '../../../src/transport/virtual/routing.ts';
 import { expiresAtOf, fairShares } from '../../../src/transport/virtual/taking.ts';
-import { envelope } from '../../contract/transport-suite.ts';
+import { envelope } from '../../support/messages.ts';
 
 describe('topic patterns', () => {
   it.each([

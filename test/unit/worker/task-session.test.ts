@@ -7,7 +7,7 @@ import { connectTransport } from '../../../src/transport/connect.ts';
 import { TaskSession } from '../../../src/worker/consumer/tasks.ts';
 import { Prefetch } from '../../../src/worker/prefetch.ts';
 import { AMQP_OPTIONS } from '../../support/amqp.ts';
-import { directQueue, envelope } from '../../contract/transport-suite.ts';
+import { directQueue, envelope } from '../../support/messages.ts';
 
 const own = new Releasers();
 afterEach(() => own.release());
