@@ -14,7 +14,8 @@ import type { Celery } from './celery.ts';
 import { eagerLogger } from './eager-logger.ts';
 import { runFollowUp, runFollowUps } from './eager-canvas.ts';
 import { createTracer } from './trace.ts';
-import type { TraceHooks, TraceJob } from './trace.ts';
+import type { TraceJob } from './run.ts';
+import type { TraceHooks } from './trace.ts';
 
 /**
  * Runs a call here and now (`task_always_eager`), through its message, so that what cannot cross a broker fails here too.

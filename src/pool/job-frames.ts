@@ -1,4 +1,4 @@
-import type { TraceJob } from '../app/trace.ts';
+import type { TraceJob } from '../app/run.ts';
 import { DecodeError } from '../core/errors.ts';
 import { readTable } from '../message/amqp-table.ts';
 import { jsonSerializer } from '../message/json.ts';

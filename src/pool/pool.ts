@@ -1,4 +1,4 @@
-import type { TraceJob } from '../app/trace.ts';
+import type { TraceJob } from '../app/run.ts';
 import type { Service } from '../core/lifecycle.ts';
 import type { EncodedValue, Outcome } from '../message/outcome.ts';
 

@@ -9,18 +9,21 @@ import { cpuAtRest, resting, SETTLE_MS } from './resting.ts';
 /** Tasks that are due now, sent while the others are held. */
 const OTHERS = 1_000;
 const OTHERS_LIMIT_MS = 60_000;
-/** When the queue has not become shorter for so long, the worker holds all that it will hold. */
+/** A worker that has taken fewer than this share of them for so long holds all that it will hold in a reasonable time. */
+const LEAST = 0.001;
 const STALLED_MS = 10_000;
 
 /** Resolves with how many the worker has taken. */
 async function held(bench: Bench, of: Case): Promise<number> {
-  let left = Infinity;
+  let left = of.tasks;
+  let before = left;
   let since = Date.now();
   while (left > 0 && Date.now() - since < STALLED_MS) {
     await sleep(20);
-    const now = await bench.servers.depth(of.broker);
-    if (now < left) since = Date.now();
-    left = Math.min(left, now);
+    left = Math.min(left, await bench.servers.depth(of.broker));
+    if (before - left < of.tasks * LEAST) continue;
+    before = left;
+    since = Date.now();
   }
   return of.tasks - left;
 }

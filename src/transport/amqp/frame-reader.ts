@@ -26,7 +26,7 @@ export class HeaderTable {
   }
 }
 
-/** The parts of amqplib's connection that are touched; `rest` begins with the frame that is read next. */
+/** The parts of amqplib's connection that are touched; `rest` is the frame that it reads next. */
 interface FrameReader {
   rest: Buffer;
   readonly maxFrameSize: number;
@@ -43,27 +43,74 @@ export function readFrames(connection: unknown): void {
     );
   }
   const recvFrame = connection.recvFrame.bind(connection);
-  const names = new KnownTexts();
-  let bytes = connection.rest;
-  let at = 0;
+  const incoming = new Incoming(connection.rest);
   connection.recvFrame = () => {
     for (;;) {
-      const size = frameSize(bytes, at, connection.maxFrameSize);
-      if (size !== undefined && size <= bytes.length - at) {
-        const start = at;
-        at += size;
-        const frame = readDelivery(bytes, start, size, names);
-        if (frame !== undefined) return frame;
-        connection.rest = bytes.subarray(start, at);
+      const frame = incoming.next(connection.maxFrameSize);
+      if (Buffer.isBuffer(frame)) {
+        connection.rest = frame;
         return recvFrame();
       }
-      const incoming = connection.stream.read();
-      if (incoming === null) return false;
+      if (frame !== undefined) return frame;
+      const chunk = connection.stream.read();
+      if (chunk === null) return false;
       connection.recvSinceLastCheck = true;
-      bytes = at === bytes.length ? incoming : Buffer.concat([bytes.subarray(at), incoming]);
-      at = 0;
+      incoming.add(chunk);
     }
   };
+}
+
+/** What has arrived and is not read yet. */
+class Incoming {
+  readonly #names = new KnownTexts();
+  #bytes: Buffer;
+  #at = 0;
+  /** The frame of a body that is passed on in the pieces in which it arrives: a large one is copied once less for that. */
+  #body: { readonly channel: number; left: number } | undefined;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  add(chunk: Buffer): void {
+    const isEmpty = this.#at === this.#bytes.length;
+    this.#bytes = isEmpty ? chunk : Buffer.concat([this.#bytes.subarray(this.#at), chunk]);
+    this.#at = 0;
+  }
+
+  /** The next frame in amqplib's form, or the bytes of one that amqplib reads; undefined while too few have arrived. */
+  next(most: number): object | undefined {
+    if (this.#body !== undefined) return this.#piece(this.#body, most);
+    const start = this.#at;
+    const size = frameSize(this.#bytes, start, most);
+    if (size === undefined) return undefined;
+    if (size > this.#bytes.length - start) return this.#begin(size, most);
+    this.#at += size;
+    return readDelivery(this.#bytes, start, size, this.#names) ?? this.#bytes.subarray(start, this.#at);
+  }
+
+  /** A frame that has not arrived to its end. */
+  #begin(size: number, most: number): object | undefined {
+    if (this.#bytes[this.#at] !== BODY) return undefined;
+    this.#body = { channel: this.#bytes.readUInt16BE(this.#at + 1), left: size - FRAME_BYTES };
+    this.#at += FRAME_HEADER_BYTES;
+    return this.#piece(this.#body, most);
+  }
+
+  #piece(body: { readonly channel: number; left: number }, most: number): object | undefined {
+    const start = this.#at;
+    if (start === this.#bytes.length) return undefined;
+    if (body.left === 0) {
+      if (this.#bytes[start] !== FRAME_END) throw new DecodeError('a frame goes on after its end');
+      this.#at += 1;
+      this.#body = undefined;
+      return this.next(most);
+    }
+    const content = this.#bytes.subarray(start, start + body.left);
+    this.#at += content.length;
+    body.left -= content.length;
+    return { channel: body.channel, content };
+  }
 }
 
 function isFrameReader(value: unknown): value is FrameReader {
