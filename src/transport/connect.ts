@@ -27,23 +27,23 @@ interface Scheme {
 }
 
 const AMQP: Scheme = {
-  can: { fanout: true, priority: true, expiration: true, shared: true },
+  can: { fanout: true, priority: true, expiration: true, shared: true, largestWindow: 0xffff },
   shown: (url, options) => serverUrl(readServer(url, options)),
   load: async (url, options) => (await import('./amqp/transport.ts')).amqpTransport(url, options),
 };
 
 const SQLITE: Scheme = {
-  can: { fanout: true, priority: true, expiration: true, shared: true },
+  can: { fanout: true, priority: true, expiration: true, shared: true, largestWindow: Infinity },
   load: async (url, options) => (await import('./sqlite/transport.ts')).sqliteTransport(url, options),
 };
 
 const REDIS: Scheme = {
-  can: { fanout: true, priority: true, expiration: false, shared: true },
+  can: { fanout: true, priority: true, expiration: false, shared: true, largestWindow: Infinity },
   load: async (url, options) => (await import('./redis/transport.ts')).redisTransport(url, options),
 };
 
 const MEMORY: Scheme = {
-  can: { fanout: true, priority: true, expiration: true, shared: false },
+  can: { fanout: true, priority: true, expiration: true, shared: false, largestWindow: Infinity },
   load: async (url) => (await import('./memory/transport.ts')).memoryTransport(url),
 };
 

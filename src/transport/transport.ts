@@ -11,6 +11,8 @@ export interface Capabilities {
   readonly expiration: boolean;
   /** Whether other processes can connect to the same broker. */
   readonly shared: boolean;
+  /** The largest prefetch window that it can keep to; one beyond is as good as none. Infinity: whatever is asked for. */
+  readonly largestWindow: number;
 }
 
 /** A broker of one URL, not yet connected. Made by `connectTransport` from the URL's scheme. */

@@ -58,6 +58,7 @@ export function assemble(app: Celery, options: WorkerOptions, assembly: Assembly
     multiplier: options.prefetchMultiplier ?? settings.worker_prefetch_multiplier,
     etaLimit: settings.worker_eta_task_limit,
     slotsOnly: settings.worker_disable_prefetch,
+    largest: app.transport().can.largestWindow,
     logger,
   });
   const events = eventsOf(app, options, state);

@@ -12,6 +12,8 @@ export interface PrefetchOptions {
   readonly etaLimit: number | null;
   /** `worker_disable_prefetch`: a message for each slot, and none for one whose task runs on without its message. */
   readonly slotsOnly?: boolean;
+  /** The largest window that the broker keeps to. Default: it keeps to any. */
+  readonly largest?: number;
   readonly logger: Logger;
 }
 
@@ -28,6 +30,7 @@ export class Prefetch {
   #base: number;
   readonly #multiplier: number;
   readonly #etaLimit: number | null;
+  readonly #largest: number;
   readonly #logger: Logger;
   /** `worker_disable_prefetch`. */
   readonly slotsOnly: boolean;
@@ -43,11 +46,19 @@ export class Prefetch {
   #scheduled = false;
   #applying = false;
 
-  constructor({ concurrency, multiplier, etaLimit, slotsOnly = false, logger }: PrefetchOptions) {
+  constructor({
+    concurrency,
+    multiplier,
+    etaLimit,
+    slotsOnly = false,
+    largest = Infinity,
+    logger,
+  }: PrefetchOptions) {
     this.slotsOnly = slotsOnly;
     this.#multiplier = slotsOnly ? 1 : multiplier;
     this.#base = concurrency * this.#multiplier;
     this.#etaLimit = etaLimit;
+    this.#largest = largest;
     this.#logger = logger;
   }
 
@@ -80,8 +91,9 @@ export class Prefetch {
   /** Sets the window of a new channel, and from now on every change of it. */
   async attach(apply: (window: PrefetchWindow) => Promise<void>): Promise<void> {
     this.#apply = apply;
-    this.#applied = this.#window;
-    await apply(this.#applied);
+    const window = this.#window;
+    this.#note(window);
+    await apply(window);
   }
 
   /** Forgets the channel; nothing is held any more. */
@@ -162,7 +174,7 @@ export class Prefetch {
       return;
     }
     this.#applying = true;
-    this.#applied = window;
+    this.#note(window);
     apply(window)
       // The channel is gone; the next one gets the window when it is attached.
       .catch((error: unknown) => {
@@ -173,6 +185,13 @@ export class Prefetch {
         if (this.#apply === apply && this.#window !== this.#applied) this.#schedule();
         else this.#tellHeeded();
       });
+  }
+
+  #note(window: PrefetchWindow): void {
+    const [isLarge, wasLarge] = [window, this.#applied].map((each) => Number(each ?? 0) > this.#largest);
+    // The broker has no word for it, and sends whatever there is.
+    if (isLarge && !wasLarge) this.#logger.warning(`QoS: Disabled: prefetch_count exceeds ${this.#largest}`);
+    this.#applied = window;
   }
 
   #tellHeeded(): void {

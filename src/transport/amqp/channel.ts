@@ -16,6 +16,9 @@ import { Publisher } from './publisher.ts';
 /** How long closing waits for a broker that does not answer. */
 export const CLOSE_TIMEOUT_MS = 3_000;
 
+/** `basic.qos` has 16 bits for it. */
+export const LARGEST_WINDOW = 0xffff;
+
 /** What a channel needs of its connection. */
 export interface ChannelHost {
   readonly closed: Promise<Error | undefined>;
@@ -202,7 +205,9 @@ export class AmqpChannel implements Channel {
   }
 
   async #qos(count: number, overAll: boolean): Promise<void> {
-    await this.#call('set the prefetch count', () => this.#channel.prefetch(count, overAll));
+    // As kombu has it: nobody is to wait for messages that are not due yet.
+    const limit = count > LARGEST_WINDOW ? 0 : count;
+    await this.#call('set the prefetch count', () => this.#channel.prefetch(limit, overAll));
   }
 
   async #limitEachConsumer(): Promise<void> {

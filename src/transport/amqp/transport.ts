@@ -5,6 +5,7 @@ import { parseUrl } from '../../core/url.ts';
 import type { TransportOptions } from '../connect.ts';
 import type { Capabilities, Connection, Transport } from '../transport.ts';
 import { connect, credentials } from './amqplib.ts';
+import { LARGEST_WINDOW } from './channel.ts';
 import { AmqpConnection } from './connection.ts';
 import { connectError } from './errors.ts';
 import type { Management } from './management.ts';
@@ -18,7 +19,13 @@ export function amqpTransport(url: string, options: TransportOptions): Transport
 class AmqpTransport implements Transport {
   readonly scheme: string;
   readonly url: string;
-  readonly can: Capabilities = { fanout: true, priority: true, expiration: true, shared: true };
+  readonly can: Capabilities = {
+    fanout: true,
+    priority: true,
+    expiration: true,
+    shared: true,
+    largestWindow: LARGEST_WINDOW,
+  };
   readonly #server: Server;
   readonly #options: TransportOptions;
   readonly #timeoutMs: number;

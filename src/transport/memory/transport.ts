@@ -24,7 +24,13 @@ export function memoryTransport(url: string): Transport {
 class MemoryTransport implements Transport {
   readonly scheme = 'memory';
   readonly url: string;
-  readonly can: Capabilities = { fanout: true, priority: true, expiration: true, shared: false };
+  readonly can: Capabilities = {
+    fanout: true,
+    priority: true,
+    expiration: true,
+    shared: false,
+    largestWindow: Infinity,
+  };
   readonly #name: string;
 
   constructor(url: string) {

@@ -29,7 +29,13 @@ export function redisTransport(url: string, options: RedisTransportOptions): Tra
 class RedisTransport implements Transport {
   readonly scheme: string;
   readonly url: string;
-  readonly can: Capabilities = { fanout: true, priority: true, expiration: false, shared: true };
+  readonly can: Capabilities = {
+    fanout: true,
+    priority: true,
+    expiration: false,
+    shared: true,
+    largestWindow: Infinity,
+  };
   readonly #address: RedisAddress;
   readonly #options: RedisOptions;
   readonly #link: OpenRedisOptions;

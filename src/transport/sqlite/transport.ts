@@ -30,7 +30,13 @@ export function sqliteTransport(url: string, options: SqliteTransportOptions): T
 class SqliteTransport implements Transport {
   readonly scheme: string;
   readonly url: string;
-  readonly can: Capabilities = { fanout: true, priority: true, expiration: true, shared: true };
+  readonly can: Capabilities = {
+    fanout: true,
+    priority: true,
+    expiration: true,
+    shared: true,
+    largestWindow: Infinity,
+  };
   readonly #path: string;
   readonly #names: TableNames;
   readonly #pollMs: number | undefined;

@@ -137,6 +137,19 @@ export function consumersContract(at: Place): void {
       await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
     });
 
+    it('beyond what a broker can count holds nothing back', async () => {
+      const { channel, queue, publishAll } = at;
+      await channel.declareQueue(queue);
+      await channel.prefetch(1);
+      await publishAll(['1', '2', '3']);
+      const inbox = new Inbox();
+      await channel.consume(queue, inbox.take);
+      await inbox.arrived(1);
+      await channel.prefetch(100_000);
+      await inbox.arrived(3);
+      await Promise.all(inbox.deliveries.map((delivery) => delivery.ack()));
+    });
+
     it('can be lowered below what is held', async () => {
       const { channel, queue, settle, publishAll } = at;
       await channel.declareQueue(queue);

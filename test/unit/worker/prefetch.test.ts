@@ -44,6 +44,35 @@ describe('the window', () => {
   });
 });
 
+describe('a window beyond what the broker keeps to', () => {
+  test('is told of when it is reached, and once', async () => {
+    const lines: string[] = [];
+    const logger = { ...nullLogger, warning: (line: string) => lines.push(line) };
+    const window = new Prefetch({ concurrency: 2, multiplier: 4, etaLimit: null, largest: 9, logger });
+    const counts = await attached(window);
+    const steps: [held: number, told: number][] = [];
+    for (const change of [1, 1, 1, -1, -1, 1] as const) {
+      window.holdForTime(change);
+      await turn();
+      steps.push([counts.at(-1) as number, lines.length]);
+    }
+    expect(steps).toEqual([
+      [9, 0],
+      [10, 1],
+      [11, 1],
+      [10, 1],
+      [9, 1],
+      [10, 2],
+    ]);
+    expect(lines[0]).toBe('QoS: Disabled: prefetch_count exceeds 9');
+    window.detach();
+    window.holdForTime(1);
+    window.holdForTime(1);
+    await attached(window);
+    expect(lines).toHaveLength(3);
+  });
+});
+
 describe('changes', () => {
   test('of one turn leave as one', async () => {
     const window = prefetch();
