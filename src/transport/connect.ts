@@ -2,6 +2,7 @@ import { AccessRefused, ImproperlyConfigured } from '../core/errors.ts';
 import { didYouMean } from '../core/nearest.ts';
 import { maskUrl, parseUrl, splitUrls } from '../core/url.ts';
 import { readServer, serverUrl } from './amqp/server.ts';
+import { LARGEST_WINDOW } from './amqp/window.ts';
 import type { Capabilities, Connection, Transport } from './transport.ts';
 
 /** How a broker connection is made; from the `broker_…` settings of the same names. */
@@ -27,7 +28,7 @@ interface Scheme {
 }
 
 const AMQP: Scheme = {
-  can: { fanout: true, priority: true, expiration: true, shared: true, largestWindow: 0xffff },
+  can: { fanout: true, priority: true, expiration: true, shared: true, largestWindow: LARGEST_WINDOW },
   shown: (url, options) => serverUrl(readServer(url, options)),
   load: async (url, options) => (await import('./amqp/transport.ts')).amqpTransport(url, options),
 };

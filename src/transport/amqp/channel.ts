@@ -12,12 +12,10 @@ import { operationError } from './errors.ts';
 import { encodeTable } from './fields.ts';
 import { MessageWriter } from './frame-writer.ts';
 import { Publisher } from './publisher.ts';
+import { LARGEST_WINDOW } from './window.ts';
 
 /** How long closing waits for a broker that does not answer. */
 export const CLOSE_TIMEOUT_MS = 3_000;
-
-/** `basic.qos` has 16 bits for it. */
-export const LARGEST_WINDOW = 0xffff;
 
 /** What a channel needs of its connection. */
 export interface ChannelHost {

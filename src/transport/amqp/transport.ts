@@ -5,11 +5,11 @@ import { parseUrl } from '../../core/url.ts';
 import type { TransportOptions } from '../connect.ts';
 import type { Capabilities, Connection, Transport } from '../transport.ts';
 import { connect, credentials } from './amqplib.ts';
-import { LARGEST_WINDOW } from './channel.ts';
 import { AmqpConnection } from './connection.ts';
 import { connectError } from './errors.ts';
 import type { Management } from './management.ts';
 import { readServer, serverUrl, type Server } from './server.ts';
+import { LARGEST_WINDOW } from './window.ts';
 
 /** RabbitMQ by `amqp://`, `pyamqp://` (the same) or `amqps://`. */
 export function amqpTransport(url: string, options: TransportOptions): Transport {
