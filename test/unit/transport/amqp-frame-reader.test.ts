@@ -1,18 +1,6 @@
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import { readFrames } from '../../../src/transport/amqp/frame-reader.ts';
-
-const require = createRequire(import.meta.url);
-const amqplib = (file: string): unknown =>
-  require(join(dirname(require.resolve('amqplib')), `lib/${file}.js`));
-const defs = amqplib('defs') as {
-  BasicDeliver: number;
-  BasicProperties: number;
-  encodeMethod(id: number, channel: number, fields: object): Buffer;
-  encodeProperties(id: number, channel: number, size: number, fields: object): Buffer;
-};
-const { makeBodyFrame } = amqplib('frame') as { makeBodyFrame: (channel: number, body: Buffer) => Buffer };
+import { defs, makeBodyFrame } from '../../support/amqplib.ts';
 
 const MOST = 131_072;
 const HEARTBEAT = Buffer.from([8, 0, 0, 0, 0, 0, 0, 0xce]);

@@ -1,22 +1,10 @@
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { describe, expect, it, test } from 'vitest';
 import type { Envelope } from '../../../src/message/message.ts';
 import { ByteWriter } from '../../../src/message/table-writer.ts';
 import { encodeTable } from '../../../src/transport/amqp/fields.ts';
 import { MessageWriter, type OutgoingMessage } from '../../../src/transport/amqp/frame-writer.ts';
 import { amqpTable } from '../../support/amqp-table.ts';
-
-const require = createRequire(import.meta.url);
-const amqplib = (file: string): unknown =>
-  require(join(dirname(require.resolve('amqplib')), `lib/${file}.js`));
-const defs = amqplib('defs') as {
-  BasicPublish: number;
-  BasicProperties: number;
-  encodeMethod(id: number, channel: number, fields: object): Buffer;
-  encodeProperties(id: number, channel: number, size: number, fields: object): Buffer;
-};
-const { makeBodyFrame } = amqplib('frame') as { makeBodyFrame: (channel: number, body: Buffer) => Buffer };
+import { defs, makeBodyFrame } from '../../support/amqplib.ts';
 
 /** What a table of ours is byte for byte, but for the length in front. */
 function written(table: Record<string, unknown>): Buffer {
