@@ -187,11 +187,16 @@ export class Prefetch {
       });
   }
 
+  /** The window is about to be in force; says so when the broker cannot keep to it, and sends whatever there is. */
   #note(window: PrefetchWindow): void {
-    const [isLarge, wasLarge] = [window, this.#applied].map((each) => Number(each ?? 0) > this.#largest);
-    // The broker has no word for it, and sends whatever there is.
-    if (isLarge && !wasLarge) this.#logger.warning(`QoS: Disabled: prefetch_count exceeds ${this.#largest}`);
+    if (this.#isTooLarge(window) && !this.#isTooLarge(this.#applied)) {
+      this.#logger.warning(`QoS: Disabled: prefetch_count exceeds ${this.#largest}`);
+    }
     this.#applied = window;
+  }
+
+  #isTooLarge(window: PrefetchWindow | undefined): boolean {
+    return typeof window === 'number' && window > this.#largest;
   }
 
   #tellHeeded(): void {

@@ -116,7 +116,7 @@ export function routingContract(at: Place): void {
 
     it('fanout: to every queue, in every process', async (context) => {
       const { transport, channel, second } = at;
-      if (!transport.can.fanout) context.skip();
+      if (!transport.can.fanout) context.skip('this broker has no fanout exchanges');
       const exchange: Exchange = {
         name: `x-${randomUUID()}`,
         type: 'fanout',
@@ -148,7 +148,7 @@ export function routingContract(at: Place): void {
   describe('priority', () => {
     it('delivers the urgent ones first', async (context) => {
       const { fixture, transport, channel, queue, sizeBecomes } = at;
-      if (!transport.can.priority) context.skip();
+      if (!transport.can.priority) context.skip('this broker knows no priorities');
       const urgent = { ...queue, arguments: { 'x-max-priority': 10 } };
       await channel.declareQueue(urgent);
       for (const priority of [0, 5, 9, 3]) {
