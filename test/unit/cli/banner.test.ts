@@ -1,14 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { banner, taskList } from '../../../src/cli/banner.ts';
-
-const queue = (name: string) => ({
-  name,
-  exchange: { name, type: 'direct', durable: true, autoDelete: false },
-  routingKey: name,
-  durable: true,
-  exclusive: false,
-  autoDelete: false,
-});
+import { directQueue } from '../../support/messages.ts';
 
 const facts = {
   hostname: 'worker@example.com',
@@ -19,7 +11,7 @@ const facts = {
   results: 'rpc://',
   taskEvents: false,
   concurrency: '2 (prefork)',
-  queues: [queue('celery')],
+  queues: [directQueue('celery')],
   now: new Date(2026, 10, 22, 15, 2, 3),
 };
 
@@ -51,7 +43,7 @@ describe('banner', () => {
   });
 
   it('lists each queue, without the blank line of a single one', () => {
-    const text = banner({ ...facts, queues: [queue('alpha'), queue('beta')] });
+    const text = banner({ ...facts, queues: [directQueue('alpha'), directQueue('beta')] });
     expect(text.split('\n').slice(-3)).toEqual([
       '                .> alpha            exchange=alpha(direct) key=alpha',
       '                .> beta             exchange=beta(direct) key=beta',
